@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Every target of the kit. Each folder adds its own in its build.mk; nothing is
+# written outside build/. `make help` prints the targets, V=1 the commands.
+
+B             := build
+V             ?= 0
+CC            := $(if $(filter default,$(origin CC)),gcc,$(CC))
+MUSL_CC       ?= musl-gcc
+QEMU          ?= qemu-system-x86_64
+DESTDIR       ?=
+PREFIX        ?= /usr/local
+VERSION       := 0.1
+INSTALL_BIN   := $(DESTDIR)$(PREFIX)/sbin
+INSTALL_MAN   := $(DESTDIR)$(PREFIX)/share/man
+
+export B V QEMU
+
+Q   := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+WARN          := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla $(if $(CI),-Werror)
+CPPFLAGS_ALL  := -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"'
+CFLAGS        ?= -O2 -g
+CFLAGS_ALL    := -std=gnu11 $(WARN) -fno-strict-aliasing
+ASAN_CFLAGS   := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+ASAN_LDFLAGS  := -fsanitize=address,undefined
+MULTIARCH     := $(shell $(CC) -print-multiarch)
+MUSL_CFLAGS   := -Os -static -ffunction-sections -fdata-sections \
+		 -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH)
+MUSL_LDFLAGS  := -static -Wl,--gc-sections -Wl,-z,norelro -Wl,--build-id=none
+
+UNIT_TESTS    :=
+INTEROP_TESTS :=
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDEXPANSION:
+.SECONDARY:
+
+include common/build.mk
+include client-static/build.mk
+include server/build.mk
+include kernel/build.mk
+include initramfs/build.mk
+include qemu-tests/build.mk
+include $(wildcard qemu-tests/*/build.mk server/*/build.mk)
+include bench/build.mk
+include docs/build.mk
+
+.PHONY: all check check-unit check-interop install uninstall clean distclean help deps
+
+all: client server initramfs ## client, server and initramfs: all but the kernels
+
+deps: ## install what is missing from Debian (says what and why first)
+	$(Q).ci/deps
+
+check: ## everything below check-*, in this order; what CI runs
+	$(Q)$(MAKE) --no-print-directory lint
+	$(Q)$(MAKE) --no-print-directory check-unit
+	$(Q)$(MAKE) --no-print-directory check-interop
+	$(Q)$(MAKE) --no-print-directory patches-check
+	$(Q)$(MAKE) --no-print-directory check-qemu
+
+check-unit: $$(UNIT_TESTS) ## unit tests (cmocka, with ASan and UBSan): seconds, no root
+	$(Q).ci/run-tests unit $(UNIT_TESTS)
+
+check-interop: client server $$(INTEROP_TESTS) ## our programs against the well-known ones: no root
+	$(Q).ci/run-tests interop $(INTEROP_TESTS)
+
+install: client server ## install programs and manual pages (DESTDIR= PREFIX=)
+	$(Q)install -d $(INSTALL_BIN) $(INSTALL_MAN)/man1 $(INSTALL_MAN)/man5 $(INSTALL_MAN)/man8
+	$(Q)install -m 755 $(B)/nbd-client $(B)/nbd-server $(INSTALL_BIN)
+	$(Q)$(foreach m,$(MAN_PAGES),install -m 644 $(m) $(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)));)
+
+uninstall: ## remove what install put there
+	$(Q)rm -f $(INSTALL_BIN)/nbd-client $(INSTALL_BIN)/nbd-server
+	$(Q)rm -f $(foreach m,$(MAN_PAGES),$(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)))
+
+clean: ## remove what was compiled, keep kernels, downloads and root images
+	$(Q)rm -rf $(addprefix $(B)/,host musl asan test nbd-client nbd-server initramfs media results bench)
+
+distclean: ## remove build/ whole
+	$(Q)rm -rf $(B)
+
+help: ## print this
+	@printf 'make TARGET [V=1]\n\n'
+	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  \1\t\2/p' Makefile */build.mk | sort | expand -t 20
+
+$(B)/host/%.o: %.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/musl/%.o: %.c
+	$(call say,MUSL,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(MUSL_CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(MUSL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/asan/%.o: %.c
+	$(call say,ASAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(ASAN_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(wildcard $(B)/host/*/*.d $(B)/musl/*/*.d $(B)/asan/*/*.d)
