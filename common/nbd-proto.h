@@ -13,12 +13,12 @@
 
 #include <stdint.h>
 
-#define NBD_MAGIC                  UINT64_C(0x4e42444d41474943) /* "NBDMAGIC" */
-#define NBD_OPTS_MAGIC             UINT64_C(0x49484156454f5054) /* "IHAVEOPT" */
-#define NBD_OLDSTYLE_MAGIC         UINT64_C(0x00420281861253)
-#define NBD_REP_MAGIC              UINT64_C(0x3e889045565a9)
-#define NBD_REQUEST_MAGIC          UINT32_C(0x25609513)
-#define NBD_SIMPLE_REPLY_MAGIC     UINT32_C(0x67446698)
+#define NBD_MAGIC		   UINT64_C(0x4e42444d41474943) /* "NBDMAGIC" */
+#define NBD_OPTS_MAGIC		   UINT64_C(0x49484156454f5054) /* "IHAVEOPT" */
+#define NBD_OLDSTYLE_MAGIC	   UINT64_C(0x00420281861253)
+#define NBD_REP_MAGIC		   UINT64_C(0x3e889045565a9)
+#define NBD_REQUEST_MAGIC	   UINT32_C(0x25609513)
+#define NBD_SIMPLE_REPLY_MAGIC	   UINT32_C(0x67446698)
 #define NBD_STRUCTURED_REPLY_MAGIC UINT32_C(0x668e33ef)
 
 #define NBD_DEFAULT_PORT 10809
@@ -28,7 +28,7 @@
 
 /* "Fixed newstyle negotiation": handshake flags, u16 from the server, u32 from the client. */
 #define NBD_FLAG_FIXED_NEWSTYLE (1u << 0)
-#define NBD_FLAG_NO_ZEROES      (1u << 1)
+#define NBD_FLAG_NO_ZEROES	(1u << 1)
 
 /* "Transmission flags" */
 #define NBD_TRANSMISSION_FLAGS(X)        \
@@ -46,41 +46,41 @@
 	X(NBD_FLAG_SEND_FAST_ZERO, 11)
 
 /* "Option types" */
-#define NBD_OPTIONS(X)               \
-	X(NBD_OPT_EXPORT_NAME, 1)    \
-	X(NBD_OPT_ABORT, 2)          \
-	X(NBD_OPT_LIST, 3)           \
-	X(NBD_OPT_PEEK_EXPORT, 4)    \
-	X(NBD_OPT_STARTTLS, 5)       \
-	X(NBD_OPT_INFO, 6)           \
-	X(NBD_OPT_GO, 7)             \
-	X(NBD_OPT_STRUCTURED_REPLY, 8) \
+#define NBD_OPTIONS(X)                  \
+	X(NBD_OPT_EXPORT_NAME, 1)       \
+	X(NBD_OPT_ABORT, 2)             \
+	X(NBD_OPT_LIST, 3)              \
+	X(NBD_OPT_PEEK_EXPORT, 4)       \
+	X(NBD_OPT_STARTTLS, 5)          \
+	X(NBD_OPT_INFO, 6)              \
+	X(NBD_OPT_GO, 7)                \
+	X(NBD_OPT_STRUCTURED_REPLY, 8)  \
 	X(NBD_OPT_LIST_META_CONTEXT, 9) \
 	X(NBD_OPT_SET_META_CONTEXT, 10) \
 	X(NBD_OPT_EXTENDED_HEADERS, 11)
 
 /* "Option reply types"; an error has bit 31 set. */
 #define NBD_REP_ERROR(n) (UINT32_C(0x80000000) | (n))
-#define NBD_REPLIES(X)                                \
-	X(NBD_REP_ACK, 1)                             \
-	X(NBD_REP_SERVER, 2)                          \
-	X(NBD_REP_INFO, 3)                            \
-	X(NBD_REP_META_CONTEXT, 4)                    \
-	X(NBD_REP_ERR_UNSUP, NBD_REP_ERROR(1))        \
-	X(NBD_REP_ERR_POLICY, NBD_REP_ERROR(2))       \
-	X(NBD_REP_ERR_INVALID, NBD_REP_ERROR(3))      \
-	X(NBD_REP_ERR_PLATFORM, NBD_REP_ERROR(4))     \
-	X(NBD_REP_ERR_TLS_REQD, NBD_REP_ERROR(5))     \
-	X(NBD_REP_ERR_UNKNOWN, NBD_REP_ERROR(6))      \
-	X(NBD_REP_ERR_SHUTDOWN, NBD_REP_ERROR(7))     \
+#define NBD_REPLIES(X)                                   \
+	X(NBD_REP_ACK, 1)                                \
+	X(NBD_REP_SERVER, 2)                             \
+	X(NBD_REP_INFO, 3)                               \
+	X(NBD_REP_META_CONTEXT, 4)                       \
+	X(NBD_REP_ERR_UNSUP, NBD_REP_ERROR(1))           \
+	X(NBD_REP_ERR_POLICY, NBD_REP_ERROR(2))          \
+	X(NBD_REP_ERR_INVALID, NBD_REP_ERROR(3))         \
+	X(NBD_REP_ERR_PLATFORM, NBD_REP_ERROR(4))        \
+	X(NBD_REP_ERR_TLS_REQD, NBD_REP_ERROR(5))        \
+	X(NBD_REP_ERR_UNKNOWN, NBD_REP_ERROR(6))         \
+	X(NBD_REP_ERR_SHUTDOWN, NBD_REP_ERROR(7))        \
 	X(NBD_REP_ERR_BLOCK_SIZE_REQD, NBD_REP_ERROR(8)) \
-	X(NBD_REP_ERR_TOO_BIG, NBD_REP_ERROR(9))      \
+	X(NBD_REP_ERR_TOO_BIG, NBD_REP_ERROR(9))         \
 	X(NBD_REP_ERR_EXT_HEADER_REQD, NBD_REP_ERROR(10))
 
 /* NBD_REP_INFO: information types */
-#define NBD_INFOS(X)              \
-	X(NBD_INFO_EXPORT, 0)     \
-	X(NBD_INFO_NAME, 1)       \
+#define NBD_INFOS(X)               \
+	X(NBD_INFO_EXPORT, 0)      \
+	X(NBD_INFO_NAME, 1)        \
 	X(NBD_INFO_DESCRIPTION, 2) \
 	X(NBD_INFO_BLOCK_SIZE, 3)
 
@@ -106,27 +106,27 @@
 
 /* "Structured reply flags" and "Structured reply types"; an error has bit 15 set. */
 #define NBD_REPLY_FLAG_DONE (1u << 0)
-#define NBD_CHUNKS(X)                         \
-	X(NBD_REPLY_TYPE_NONE, 0)             \
-	X(NBD_REPLY_TYPE_OFFSET_DATA, 1)      \
-	X(NBD_REPLY_TYPE_OFFSET_HOLE, 2)      \
-	X(NBD_REPLY_TYPE_BLOCK_STATUS, 5)     \
-	X(NBD_REPLY_TYPE_ERROR, 0x8001)       \
+#define NBD_CHUNKS(X)                     \
+	X(NBD_REPLY_TYPE_NONE, 0)         \
+	X(NBD_REPLY_TYPE_OFFSET_DATA, 1)  \
+	X(NBD_REPLY_TYPE_OFFSET_HOLE, 2)  \
+	X(NBD_REPLY_TYPE_BLOCK_STATUS, 5) \
+	X(NBD_REPLY_TYPE_ERROR, 0x8001)   \
 	X(NBD_REPLY_TYPE_ERROR_OFFSET, 0x8002)
 
 /* "Error values": NBD number and the errno of this system that it stands for. */
-#define NBD_ERRORS(X)                          \
-	X(NBD_EPERM, 1, EPERM)                 \
-	X(NBD_EIO, 5, EIO)                     \
-	X(NBD_ENOMEM, 12, ENOMEM)              \
-	X(NBD_EINVAL, 22, EINVAL)              \
-	X(NBD_ENOSPC, 28, ENOSPC)              \
-	X(NBD_EOVERFLOW, 75, EOVERFLOW)        \
-	X(NBD_ENOTSUP, 95, ENOTSUP)            \
+#define NBD_ERRORS(X)                   \
+	X(NBD_EPERM, 1, EPERM)          \
+	X(NBD_EIO, 5, EIO)              \
+	X(NBD_ENOMEM, 12, ENOMEM)       \
+	X(NBD_EINVAL, 22, EINVAL)       \
+	X(NBD_ENOSPC, 28, ENOSPC)       \
+	X(NBD_EOVERFLOW, 75, EOVERFLOW) \
+	X(NBD_ENOTSUP, 95, ENOTSUP)     \
 	X(NBD_ESHUTDOWN, 108, ESHUTDOWN)
 
-#define NBD_AS_ENUM(name, value)         name = (value),
-#define NBD_AS_FLAG(name, bit)           name = 1u << (bit),
+#define NBD_AS_ENUM(name, value)	 name = (value),
+#define NBD_AS_FLAG(name, bit)		 name = 1u << (bit),
 #define NBD_AS_ERROR(name, value, error) name = (value),
 
 enum nbd_transmission_flag { NBD_TRANSMISSION_FLAGS(NBD_AS_FLAG) };
@@ -142,7 +142,7 @@ enum nbd_error { NBD_ERRORS(NBD_AS_ERROR) };
 
 /* Newstyle handshake: what the server sends first. */
 struct nbd_wire_greeting {
-	uint64_t magic;     /* NBD_MAGIC */
+	uint64_t magic;	    /* NBD_MAGIC */
 	uint64_t opt_magic; /* NBD_OPTS_MAGIC */
 	uint16_t flags;
 } NBD_WIRE;

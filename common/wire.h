@@ -30,7 +30,8 @@ enum {
 	WIRE_CHUNK_DATA_BYTES = 8,
 	WIRE_CHUNK_ERROR_BYTES = 6,
 
-	/* Largest NBD_OPT_INFO or NBD_OPT_GO: a name of NBD_MAX_STRING and 16 information requests. */
+	/* Largest NBD_OPT_INFO or NBD_OPT_GO: a name of NBD_MAX_STRING and 16 information requests.
+	 */
 	WIRE_GO_MAX_BYTES = 4 + 4096 + 2 + 2 * 16,
 	WIRE_GO_MAX_INFOS = 16,
 };
@@ -54,7 +55,8 @@ struct wire_option_reply {
 struct wire_go {
 	struct wire_string name;
 	uint16_t info_count;
-	uint16_t infos[WIRE_GO_MAX_INFOS]; /* requests past this number are dropped: they are hints */
+	uint16_t infos[WIRE_GO_MAX_INFOS]; /* requests past this number are dropped: they are hints
+					    */
 };
 
 struct wire_export {
@@ -70,7 +72,7 @@ struct wire_block_size {
 
 struct wire_request {
 	uint16_t flags; /* enum nbd_command_flag */
-	uint16_t type;  /* enum nbd_command, or a number that we do not know */
+	uint16_t type;	/* enum nbd_command, or a number that we do not know */
 	uint64_t cookie;
 	uint64_t offset_bytes;
 	uint32_t length_bytes;
