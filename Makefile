@@ -48,7 +48,7 @@ include $(wildcard qemu-tests/*/build.mk server/*/build.mk)
 include bench/build.mk
 include docs/build.mk
 
-.PHONY: all check check-unit check-interop install uninstall clean distclean help deps
+.PHONY: all lint format check check-unit check-interop install uninstall clean distclean help deps
 
 all: client server initramfs ## client, server and initramfs: all but the kernels
 
@@ -67,6 +67,12 @@ check-unit: $$(UNIT_TESTS) ## unit tests (cmocka, with ASan and UBSan): seconds,
 
 check-interop: client server $$(INTEROP_TESTS) ## our programs against the well-known ones: no root
 	$(Q).ci/run-tests interop $(INTEROP_TESTS)
+
+lint: client check-no-malloc ## shellcheck, clang-format, cppcheck, sparse, mandoc, no malloc at run time
+	$(Q)LINT_CPPFLAGS='$(subst ','\'',$(CPPFLAGS_ALL))' .ci/lint
+
+format: ## clang-format in place
+	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 
 install: client server ## install programs and manual pages (DESTDIR= PREFIX=)
 	$(Q)install -d $(INSTALL_BIN) $(INSTALL_MAN)/man1 $(INSTALL_MAN)/man5 $(INSTALL_MAN)/man8
