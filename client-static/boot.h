@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CLIENT_STATIC_BOOT_H
+#define CLIENT_STATIC_BOOT_H
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client-static/client.h"
+
+/*
+ * What the stages of /init share. They run in the order of the sections below,
+ * in one process, before the real init exists: nothing here survives
+ * switch_root but the attached devices, the mounts and the address.
+ *
+ * Stages that decide (network_up, swap_on, root_mount) print their one message
+ * and return like attach_run(): 0, EXIT_PERMANENT or EXIT_TEMPORARY. Functions
+ * below them return 0 or -errno and are silent.
+ */
+
+enum {
+	BOOT_LINE_BYTES = 8192, /* of the kernel command line; x86 allows 2048 */
+	BOOT_WHY_BYTES = 512,	/* of the reason of a refusal */
+	BOOT_ROOT_INDEX = 0,	/* root is /dev/nb0 and /dev/nbd0 */
+	BOOT_SWAP_INDEX = 1,	/* swap is /dev/nb1 and /dev/nbd1 */
+};
+
+/* cmdline.c: the kernel command line, and nothing but it */
+
+enum ip_method {
+	IP_UNSET, /* no ip= at all */
+	IP_OFF,	  /* ip=off: the links are brought up, no address is set */
+	IP_DHCP,
+	IP_STATIC
+};
+
+/* The fields of ip=, Documentation/admin-guide/nfs/nfsroot.rst; unset ones are 0 or "". */
+struct ip_config {
+	enum ip_method method;
+	struct in_addr address, gateway, netmask, dns[2];
+	char host_name[65];
+	char device[IFNAMSIZ];
+};
+
+/* nbdopts=: what attach_run() takes in each job of the boot, and the priority of the swap */
+struct nbd_opts {
+	uint64_t io_timeout_s;	 /* timeout= */
+	uint64_t dead_timeout_s; /* dead-timeout=, used when has_dead_timeout */
+	bool has_dead_timeout;
+	uint32_t block_size_bytes; /* bs=, 0: the default */
+	int swap_priority;	   /* prio=, -1: the kernel's choice */
+};
+
+struct boot_line {
+	struct target root;
+	struct target swap; /* when has_swap */
+	bool has_root, has_swap;
+	struct nbd_opts opts;
+	struct ip_config ip;
+	char boot_mac[18]; /* of BOOTIF=, "" or lower case with colons */
+	char root_fstype[32];
+	char root_flags[256];
+	bool root_rw;
+	char init[256]; /* "" is the kernel's list */
+	bool rescue;
+	int panic_s; /* panic=, 0 is "stay" */
+};
+
+/* What %m, %u and %h stand for; "" is unknown. */
+struct boot_identity {
+	char mac[18];
+	char uuid[37];
+	char host_name[65];
+};
+
+/*
+ * Cuts the next token off *line, which it writes to, as next_arg() in the
+ * kernel's lib/cmdline.c does: blanks separate, double quotes hold them
+ * together, quotes around a value are dropped. *ret_value is NULL without a '='.
+ * Returns 1, 0 at the end of the line or at the bare "--" that ends the kernel's
+ * part, or -EINVAL when a quote is not closed (*ret_name is then the rest).
+ */
+int cmdline_next(char **line, char **ret_name, char **ret_value);
+
+/*
+ * Parses the whole line, which it writes to. Tokens of others are passed over.
+ * Returns 0, or -EINVAL with the token and what would be right in why.
+ */
+int cmdline_parse(char *line, struct boot_line *ret, char *why, size_t why_size);
+
+/*
+ * Replaces %m %u %h in export_name, of TARGET_EXPORT_BYTES. Returns 0, -ENODATA
+ * when the value is unknown, -ENAMETOOLONG; the reason is in why.
+ */
+int cmdline_expand(char *export_name, const struct boot_identity *identity, char *why,
+		   size_t why_size);
+
+/* ip.c: the value of ip=, in the kernel's grammar. Returns 0, or -EINVAL with why. */
+int ip_parse(const char *value, struct ip_config *ret, char *why, size_t why_size);
+
+/* nbdopts.c: the value of nbdopts= over what *opts holds. Returns 0, or -EINVAL with why. */
+int nbdopts_parse(const char *value, struct nbd_opts *opts, char *why, size_t why_size);
+
+/* modules.c */
+
+/*
+ * Loads what /lib/modules/<release>/load-order lists, in its order, with the
+ * parameters that the kernel command line gives as MODULE.NAME=VALUE. An image
+ * without modules is fine. Says what could not be loaded; a device that is not
+ * there is no failure.
+ */
+void modules_load(void);
+
+/* network.c */
+
+/*
+ * Brings the network up: takes the address that the kernel set, or waits for a
+ * link and sets the one of ip=, or asks by DHCP. need_ipv4 is false when every
+ * server is given as an IPv6 address: then ip= unset is no DHCP. Fills the MAC and
+ * host name of *ret.
+ */
+int network_up(const struct boot_line *line, bool need_ipv4, struct boot_identity *ret);
+
+/*
+ * Gives up an address that came by DHCP, so that the next network_up() asks
+ * again: nobody renews the lease while the boot waits for a server. Not while a
+ * device is attached over it.
+ */
+void network_drop_lease(void);
+
+/* address.c: one interface by ioctl(2), netdevice(7) */
+
+struct ip_address {
+	struct in_addr address, netmask, gateway; /* gateway 0: no default route */
+	int mtu;				  /* 0: leave it */
+};
+
+int address_get(const char *interface, struct in_addr *ret);
+int address_set(const char *interface, const struct ip_address *address);
+int address_clear(const char *interface);
+int address_link_up(const char *interface);
+struct in_addr address_class_netmask(struct in_addr address);
+
+/* Writes resolv.conf in /run, where it outlives switch_root; search may be "". */
+int address_write_resolv_conf(const char *search, const struct in_addr *dns, int count);
+
+/* dhcp.c */
+
+/* Runs busybox udhcpc once on interface; prints nothing, udhcpc does. 0 or -errno. */
+int dhcp_run(const char *interface);
+
+/* The script of udhcpc (/sbin/udhcpc-event is a link to /init): argv[1] is the event. */
+int dhcp_event_main(int argc, char **argv);
+
+/* swap.c */
+
+/*
+ * Takes device as swap: one with a swap header as it is; a blank one gets a
+ * header; anything else is refused, so that no data can be lost. priority -1 is
+ * the kernel's choice.
+ */
+int swap_on(const char *device, int priority);
+
+/* filesystem.c */
+
+struct filesystem {
+	const char *name;    /* NULL: not recognised */
+	uint64_t size_bytes; /* what its superblock says, 0: not known */
+};
+
+/* Reads the superblocks that are known here from fd. Returns 0 or -errno. */
+int filesystem_probe(int fd, struct filesystem *ret);
+
+/* root.c */
+
+/* Mounts device below /root as the line says and checks that the init is there. */
+int root_mount(const struct boot_line *line, const char *device);
+
+/* Unmounts what root_mount() left behind when a later stage failed. */
+void root_unmount(void);
+
+/*
+ * Moves /dev /proc /sys /run to the mounted root, frees the image, changes root
+ * and executes the init as the kernel would, with argv[1...] and the environment.
+ * When that fails there is no way back: says so, and tries again for ever.
+ */
+_Noreturn void root_switch(char **argv);
+
+/* rescue.c */
+
+/* Keeps busybox open, so that a shell can start whatever became of the image. */
+void rescue_init(void);
+
+/* Runs applet of the image's busybox and waits for it: its exit status, or -errno. */
+int rescue_busybox(char *const argv[]);
+
+/*
+ * Counts down delay_s on the console; Enter gives a shell, whose end ends the
+ * wait. Without a console or busybox it only waits.
+ */
+void rescue_wait(int delay_s);
+
+/* A shell on the console now; returns when it ends. */
+void rescue_shell(void);
+
+/* directory.c */
+
+/*
+ * Calls entry(dir_fd, name, data) for each name of the directory but . and ..;
+ * stops when it returns other than 0, and returns that, or -errno.
+ */
+int directory_each(int dir_fd, int (*entry)(int dir_fd, const char *name, void *data), void *data);
+
+/* init.c: PID 1 of the image; never returns. */
+_Noreturn void init_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * DHCP: busybox udhcpc speaks it; its "script" is this program again, under the
+ * name udhcpc-event, which reads the lease from the environment (the names are
+ * those of busybox's networking/udhcp/dhcpc.c) and sets it.
+ */
+#include "client-static/boot.h"
+#include "common/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { NAME_SERVERS = 3 /* MAXNS of resolv.conf(5) */ };
+
+int dhcp_run(const char *interface)
+{
+	char device[IFNAMSIZ];
+	char *argv[] = {"udhcpc", "-i",	 device, "-f", "-q", "-n",
+			"-t",	  "5",	 "-T",	 "3",  "-s", "/sbin/udhcpc-event",
+			"-O",	  "mtu", NULL};
+	int r;
+
+	snprintf(device, sizeof(device), "%s", interface);
+	r = rescue_busybox(argv);
+	return r > 0 ? -ETIMEDOUT : r;
+}
+
+static const char *lease(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value ? value : "";
+}
+
+/* The first count addresses of a list that blanks separate; the others are 0. */
+static void parse_addresses(const char *list, struct in_addr *ret, int count)
+{
+	char text[256], *rest = text, *word;
+	int i = 0;
+
+	memset(ret, 0, sizeof(*ret) * (size_t)count);
+	snprintf(text, sizeof(text), "%s", list);
+	while (i < count && (word = strsep(&rest, " ")))
+		if (inet_pton(AF_INET, word, &ret[i]) == 1)
+			i++;
+}
+
+static int set_lease(const char *interface)
+{
+	struct ip_address address = {.mtu = atoi(lease("mtu"))};
+	struct in_addr dns[NAME_SERVERS];
+	int r;
+
+	if (inet_pton(AF_INET, lease("ip"), &address.address) != 1)
+		return -EBADMSG;
+	if (inet_pton(AF_INET, lease("subnet"), &address.netmask) != 1)
+		address.netmask = address_class_netmask(address.address);
+	parse_addresses(lease("router"), &address.gateway, 1);
+	parse_addresses(lease("dns"), dns, NAME_SERVERS);
+	r = address_set(interface, &address);
+	if (r < 0)
+		return r;
+	if (*lease("hostname") && sethostname(lease("hostname"), strlen(lease("hostname"))) < 0)
+		log_line("%s: host name \"%s\" of the lease: %s", interface, lease("hostname"),
+			 strerror(errno));
+	return address_write_resolv_conf(lease("domain"), dns, NAME_SERVERS);
+}
+
+int dhcp_event_main(int argc, char **argv)
+{
+	const char *event = argc > 1 ? argv[1] : "", *interface = lease("interface");
+	int r = 0;
+
+	log_init("init");
+	if (strcmp(event, "deconfig") == 0)
+		r = address_link_up(interface);
+	else if (strcmp(event, "bound") == 0 || strcmp(event, "renew") == 0)
+		r = set_lease(interface);
+	else if (strcmp(event, "nak") == 0)
+		log_line("%s: the DHCP server refused: %s", interface, lease("message"));
+	if (r < 0) {
+		log_line("%s: lease of %s/%s, gateway %s: %s", interface, lease("ip"),
+			 lease("subnet"), lease("router"), strerror(-r));
+		return EXIT_TEMPORARY;
+	}
+	return 0;
+}

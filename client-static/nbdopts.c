@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The value of nbdopts=: KEY=VALUE,... in the names that nbdtab(5) uses, for
+ * each device of the boot. Called by cmdline.c; pure.
+ */
+#include "client-static/boot.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Whole decimal number of min..max; nothing else, not even a sign or blanks. */
+static int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
+{
+	unsigned long long number;
+	char *end;
+
+	if (!isdigit((unsigned char)*text))
+		return -EINVAL;
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (errno || *end || number < min || number > max)
+		return -EINVAL;
+	*ret = number;
+	return 0;
+}
+
+/* Module parameters and kernel parameters take - for _; so do these keys. */
+static bool same_key(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++)
+		if ((*a == '_' ? '-' : *a) != (*b == '_' ? '-' : *b))
+			return false;
+	return *a == *b;
+}
+
+enum opt_key { OPT_TIMEOUT, OPT_DEAD_TIMEOUT, OPT_BS, OPT_PRIO };
+
+static const struct {
+	const char *name, *range;
+	uint64_t min, max;
+} opt_keys[] = {
+	[OPT_TIMEOUT] = {"timeout", "seconds of 0 (none) to 86400", 0, 86400},
+	[OPT_DEAD_TIMEOUT] = {"dead-timeout", "seconds of 0 to 2000000", 0, 2000000},
+	[OPT_BS] = {"bs", "bytes: 512, 1024, 2048 or 4096", 512, 4096},
+	[OPT_PRIO] = {"prio", "a priority of 0 to 32767", 0, 32767},
+};
+
+enum { OPT_KEYS = sizeof(opt_keys) / sizeof(opt_keys[0]) };
+
+static void set_opt(struct nbd_opts *opts, enum opt_key key, uint64_t number)
+{
+	switch (key) {
+	case OPT_TIMEOUT:
+		opts->io_timeout_s = number;
+		break;
+	case OPT_DEAD_TIMEOUT:
+		opts->dead_timeout_s = number;
+		opts->has_dead_timeout = true;
+		break;
+	case OPT_BS:
+		opts->block_size_bytes = (uint32_t)number;
+		break;
+	case OPT_PRIO:
+		opts->swap_priority = (int)number;
+		break;
+	}
+}
+
+static int parse_opt(struct nbd_opts *opts, const char *key, const char *value, char *why,
+		     size_t why_size)
+{
+	uint64_t number;
+	int i = 0;
+
+	while (i < OPT_KEYS && !same_key(key, opt_keys[i].name))
+		i++;
+	if (i == OPT_KEYS) {
+		snprintf(why, why_size,
+			 "unknown key \"%.40s\"; known are timeout=, dead-timeout=, bs=, prio=",
+			 key);
+		return -EINVAL;
+	}
+	if (!value || parse_number(value, opt_keys[i].min, opt_keys[i].max, &number) < 0 ||
+	    (i == OPT_BS && (number & (number - 1)))) {
+		snprintf(why, why_size, "%s=%.40s: wants %s", opt_keys[i].name, value ? value : "",
+			 opt_keys[i].range);
+		return -EINVAL;
+	}
+	set_opt(opts, (enum opt_key)i, number);
+	return 0;
+}
+
+int nbdopts_parse(const char *value, struct nbd_opts *opts, char *why, size_t why_size)
+{
+	char text[256], *rest = text, *opt;
+
+	if ((size_t)snprintf(text, sizeof(text), "%s", value) >= sizeof(text)) {
+		snprintf(why, why_size, "longer than %zu characters", sizeof(text) - 1);
+		return -EINVAL;
+	}
+	while ((opt = strsep(&rest, ","))) {
+		char *equals = strchr(opt, '=');
+		int r;
+
+		if (equals)
+			*equals = '\0';
+		if (!*opt && !equals)
+			continue;
+		r = parse_opt(opts, opt, equals ? equals + 1 : NULL, why, why_size);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Boot stage 5: an attached device becomes swap, before root is mounted. Only
+ * what is swap, or is blank, is taken: the header goes where a file system might
+ * have been, so blank is judged by both ends of the device, where every file
+ * system, RAID and volume manager keeps its superblocks. The header follows
+ * union swap_header in the kernel's include/linux/swap.h.
+ */
+#include "client-static/boot.h"
+#include "common/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <linux/fs.h>
+#include <sys/random.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+enum {
+	ENDS_BYTES = 1 << 20, /* that must be zero at each end of a blank device */
+	CHUNK_BYTES = 1 << 16,
+	PAGE_BYTES = 4096, /* x86 */
+	PAGES_MIN = 10,	   /* mkswap(8) makes no smaller ones */
+};
+
+struct swap_page {
+	char boot_bits[1024];
+	uint32_t version; /* host order, as all of it */
+	uint32_t last_page;
+	uint32_t bad_pages;
+	uint8_t uuid[16];
+	char label[16];
+	uint32_t padding[117];
+	uint32_t bad_page;
+	uint8_t rest[PAGE_BYTES - 1536 - 4 - 10];
+	char signature[10];
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct swap_page) == PAGE_BYTES, "the header is one page");
+
+enum content { CONTENT_SWAP, CONTENT_BLANK, CONTENT_OTHER };
+
+static int read_at(int fd, void *buffer, size_t size, uint64_t offset)
+{
+	ssize_t n = pread(fd, buffer, size, (off_t)offset);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size ? 0 : -EIO;
+}
+
+/* 1 when the bytes from..to are all zero, 0 when not, or -errno. */
+static int range_is_zero(int fd, uint64_t from, uint64_t to)
+{
+	static uint8_t chunk[CHUNK_BYTES];
+
+	while (from < to) {
+		size_t size = to - from < CHUNK_BYTES ? (size_t)(to - from) : CHUNK_BYTES;
+		int r = read_at(fd, chunk, size, from);
+
+		if (r < 0)
+			return r;
+		if (chunk[0] || memcmp(chunk, chunk + 1, size - 1) != 0)
+			return 0;
+		from += size;
+	}
+	return 1;
+}
+
+static int find_content(int fd, uint64_t size_bytes, struct swap_page *page, enum content *ret)
+{
+	uint64_t end = size_bytes < ENDS_BYTES ? size_bytes : ENDS_BYTES;
+	int r = read_at(fd, page, sizeof(*page), 0);
+
+	if (r < 0)
+		return r;
+	if (memcmp(page->signature, "SWAPSPACE2", sizeof(page->signature)) == 0) {
+		*ret = CONTENT_SWAP;
+		return 0;
+	}
+	r = range_is_zero(fd, 0, end);
+	if (r > 0)
+		r = range_is_zero(fd, size_bytes - end, size_bytes);
+	if (r < 0)
+		return r;
+	*ret = r ? CONTENT_BLANK : CONTENT_OTHER;
+	return 0;
+}
+
+static int write_header(int fd, uint64_t size_bytes, struct swap_page *page)
+{
+	uint64_t pages = size_bytes / PAGE_BYTES;
+
+	*page = (struct swap_page){
+		.version = 1,
+		.last_page = pages > UINT32_MAX ? UINT32_MAX : (uint32_t)pages - 1,
+		.label = "nbdswap",
+		.signature = {'S', 'W', 'A', 'P', 'S', 'P', 'A', 'C', 'E', '2'},
+	};
+	/* Early in the boot GRND_INSECURE keeps from waiting for entropy: it is only a name. */
+	if (getrandom(page->uuid, sizeof(page->uuid), GRND_INSECURE) < 0)
+		memset(page->uuid, 0, sizeof(page->uuid));
+	if (pwrite(fd, page, sizeof(*page), 0) != (ssize_t)sizeof(*page))
+		return errno ? -errno : -EIO;
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+/* Makes sure that the header fits the device. Returns 0 or the exit code, with its message. */
+static int prepare(const char *device, int fd, uint64_t size_bytes)
+{
+	static struct swap_page page;
+	enum content content = CONTENT_OTHER;
+	int r;
+
+	if (size_bytes < PAGES_MIN * PAGE_BYTES) {
+		log_line("%s: swap: the export has %llu bytes; it must have at least %d", device,
+			 (unsigned long long)size_bytes, PAGES_MIN * PAGE_BYTES);
+		return EXIT_PERMANENT;
+	}
+	r = find_content(fd, size_bytes, &page, &content);
+	if (r < 0) {
+		log_line("%s: swap: cannot read it: %s", device, strerror(-r));
+		return EXIT_TEMPORARY;
+	}
+	if (content == CONTENT_OTHER) {
+		log_line("%s: swap: the export holds other data and is not touched; run mkswap "
+			 "on it, or blank its first and last MiB",
+			 device);
+		return EXIT_PERMANENT;
+	}
+	if (content == CONTENT_SWAP) {
+		uint64_t wanted = ((uint64_t)page.last_page + 1) * PAGE_BYTES;
+
+		if (page.version != 1 || wanted > size_bytes) {
+			log_line("%s: swap: its header (version %u) wants %llu bytes, the export "
+				 "has %llu: it is truncated; run mkswap on it",
+				 device, page.version, (unsigned long long)wanted,
+				 (unsigned long long)size_bytes);
+			return EXIT_PERMANENT;
+		}
+		return 0;
+	}
+	r = write_header(fd, size_bytes, &page);
+	if (r < 0) {
+		log_line("%s: swap: the export is blank, and a header cannot be written: %s",
+			 device, strerror(-r));
+		return EXIT_PERMANENT;
+	}
+	log_line("%s: the export was blank: made it swap", device);
+	return 0;
+}
+
+int swap_on(const char *device, int priority)
+{
+	int flags = priority < 0 ? 0 : SWAP_FLAG_PREFER | (priority & SWAP_FLAG_PRIO_MASK);
+	int fd = open(device, O_RDWR | O_CLOEXEC), r = 0, is_read_only = 0;
+	uint64_t size_bytes = 0;
+
+	if (fd < 0 || ioctl(fd, BLKGETSIZE64, &size_bytes) < 0 ||
+	    ioctl(fd, BLKROGET, &is_read_only) < 0) {
+		log_line("%s: swap: %s", device, strerror(errno));
+		r = EXIT_PERMANENT;
+	} else if (is_read_only) {
+		log_line("%s: swap: the export is read-only; swap wants a writable one", device);
+		r = EXIT_PERMANENT;
+	}
+	if (r == 0)
+		r = prepare(device, fd, size_bytes);
+	if (fd >= 0)
+		close(fd);
+	if (r)
+		return r;
+	if (swapon(device, flags) < 0 && errno != EBUSY) {
+		log_line("%s: swapon: %s", device, strerror(errno));
+		return EXIT_PERMANENT;
+	}
+	log_line("%s: swap, %llu MiB", device, (unsigned long long)(size_bytes >> 20));
+	return 0;
+}
