@@ -18,8 +18,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "common/nbd-proto.h"
-
 enum {
 	/* Exit codes; 0 is success. */
 	EXIT_PERMANENT = 100, /* trying again cannot help: usage, refused, no such export */
@@ -27,7 +25,7 @@ enum {
 
 	TARGET_HOST_BYTES = 256, /* a DNS name is at most 253 characters */
 	TARGET_UNIX_BYTES = sizeof(((struct sockaddr_un *)0)->sun_path),
-	TARGET_EXPORT_BYTES = NBD_MAX_STRING + 1,
+	TARGET_EXPORT_BYTES = 4096 + 1, /* NBD_MAX_STRING */
 
 	FAILURE_TEXT_BYTES = 768,
 	ADDRESSES_MAX = 8,    /* of one name that are tried in turn */
@@ -53,8 +51,7 @@ int failure_set(struct failure *ret, int exit_code, int error, const char *forma
 	__attribute__((format(printf, 4, 5)));
 
 /* What a server said about an export, and the limits that follow from it. */
-struct export
-{
+struct export_info {
 	uint64_t size_bytes;
 	uint16_t flags;		      /* enum nbd_transmission_flag */
 	uint32_t minimum_block_bytes; /* 1 when the server names none */
@@ -81,16 +78,40 @@ struct attach_job {
 	bool no_negotiation; /* -preinit: the peer serves at once; needs size_bytes */
 };
 
-/* run.c */
+/* options.c */
 
-/*
- * Attaches job as /dev/nbN: resolves, connects, negotiates, sizes the reserves
- * when is_swap, hands the socket to the kernel, makes the name. Prints one line
- * on success or failure (more only for what it changed or could not do as
- * asked) and returns 0, EXIT_PERMANENT or EXIT_TEMPORARY. May be called again
- * after EXIT_TEMPORARY; blocks at most about a minute per address.
- */
-int attach_run(const struct attach_job *job);
+enum action {
+	ACTION_ATTACH,
+	ACTION_LIST,
+	ACTION_CHECK,
+	ACTION_DISCONNECT,
+	ACTION_HELP,
+	ACTION_VERSION,
+};
+
+/* What a command line asks for. */
+struct command {
+	enum action action;
+	struct attach_job job; /* device_index alone for CHECK and DISCONNECT, target for LIST */
+	bool is_persist;
+};
+
+/* One option; the table ends with a row without a name. */
+struct option_row {
+	const char *name;     /* with one dash or two */
+	char letter;	      /* 0: none */
+	const char *argument; /* NULL: takes none; else its name in the help text */
+	int (*apply)(struct command *command, const char *value, struct failure *why);
+	const char *help; /* for a refused option: what to use */
+};
+
+extern const struct option_row option_table[];
+
+/* Parses a command line into *ret; 0 or -EINVAL. Strings of *ret point into argv. */
+int options_parse(int argc, char **argv, struct command *ret, struct failure *why);
+
+/* Writes the help text, made from option_table, to fd. */
+void options_help(int fd);
 
 /* uri.c */
 
@@ -107,5 +128,182 @@ int uri_parse(const char *text, struct target *ret, char *why, size_t why_size);
 
 /* True when text is meant as a URI: it has a scheme and "://". */
 bool uri_is_meant(const char *text);
+
+/* names.c */
+
+/*
+ * The one parser of device names: /dev/nbN, /dev/nbdN, /dev/nbd/N, nbN and nbdN
+ * are all device N. 0 or -EINVAL.
+ */
+int names_parse(const char *text, uint32_t *ret_index, struct failure *why);
+
+/*
+ * Makes the block node /dev/nbN of an existing device, with the numbers that
+ * /sys/block/nbdN/dev has and the owner and mode of /dev/nbdN. A node, or a link
+ * to one, that is right already stays; a node with other numbers is replaced;
+ * anything else is -EEXIST.
+ */
+int names_make(uint32_t index, struct failure *why);
+
+/* system.c */
+
+/* Goes before /sys, /proc and /dev: "" but in tests. */
+extern const char *system_root;
+
+/* Reads a small file, without the newline at its end; -EMSGSIZE when it does not fit. */
+int system_read(const char *path, char *ret, size_t size);
+
+/* Reads a decimal number, alone or followed by a space (as in /proc/meminfo "N kB"). */
+int system_read_number(const char *path, uint64_t *ret);
+
+int system_write(const char *path, const char *text);
+
+/* resolve.c: the last stage that may allocate */
+
+struct address {
+	struct sockaddr_storage storage;
+	socklen_t length;
+	char text[TARGET_UNIX_BYTES +
+		  8]; /* for messages: 192.0.2.1:10809, [2001:db8::1]:10809, a path */
+};
+
+struct address_list {
+	size_t count;
+	struct address items[ADDRESSES_MAX];
+};
+
+/* Every address of the target, in the order of the resolver, at most ADDRESSES_MAX. */
+int resolve_target(const struct target *target, struct address_list *ret, struct failure *why);
+
+/* connect.c */
+
+/*
+ * Connects within CONNECT_TIMEOUT_S; *ret_fd is a blocking socket on which one
+ * receive or send lasts at most HANDSHAKE_TIMEOUT_S. Caller closes it.
+ */
+int connect_address(const struct address *address, int *ret_fd, struct failure *why);
+
+/*
+ * Sets what must be set before the kernel gets the socket; nothing may be set
+ * after (the reason is in connect.c). Lifts the time limits of the handshake.
+ */
+int connect_settle(int fd, bool is_swap, struct failure *why);
+
+/* negotiate.c: "Newstyle negotiation" and "Fixed newstyle negotiation" of the specification */
+
+enum {
+	/* Largest reply that makes sense: NBD_REP_SERVER with a name and a text of full length. */
+	NEGOTIATE_REPLY_BYTES = 4 + 2 * 4096,
+};
+
+struct negotiate_reply {
+	uint32_t type; /* enum nbd_reply */
+	uint32_t length;
+	uint8_t data[NEGOTIATE_REPLY_BYTES];
+};
+
+/* Exchanges greeting and client flags; *ret_flags are the handshake flags of both. */
+int negotiate_begin(int fd, uint16_t *ret_flags, struct failure *why);
+
+/* Sends an option with length bytes of data. */
+int negotiate_send(int fd, uint32_t option, const void *data, uint32_t length, struct failure *why);
+
+/* Receives one reply to option. */
+int negotiate_receive(int fd, uint32_t option, struct negotiate_reply *ret, struct failure *why);
+
+/* Turns an error reply into a failure; what is its subject. */
+int negotiate_refused(const struct negotiate_reply *reply, const char *what, struct failure *why);
+
+/*
+ * Brings a connection to the transmission phase of the export, with NBD_OPT_GO
+ * or, where the server has none or no_opt_go, NBD_OPT_EXPORT_NAME. Never asks
+ * for structured replies, which the kernel does not understand.
+ */
+int negotiate_export(int fd, const char *name, bool no_opt_go, struct export_info *ret,
+		     struct failure *why);
+
+/* geometry.c */
+
+struct geometry {
+	uint64_t size_bytes; /* whole blocks */
+	uint32_t block_size_bytes;
+	uint32_t cut_bytes; /* at the end of the export, too few for a block */
+};
+
+/* What the kernel can have of the export: block size and size, or why it can have none of it. */
+int geometry_choose(const struct attach_job *job, const struct export_info *export,
+		    struct geometry *ret, struct failure *why);
+
+/* reserve.c */
+
+/* What vm.min_free_kbytes should be, in KiB, for a machine that swaps over the network. */
+uint64_t reserve_rule_kib(uint64_t ram_kib, uint64_t current_kib);
+
+enum {
+	RESERVE_CHANGES_BYTES = 256,
+};
+
+/*
+ * Raises the reserve of the memory, before a device that will be swap is
+ * attached. Appends what it changed to changes, a terminated string.
+ */
+int reserve_memory(char changes[RESERVE_CHANGES_BYTES], struct failure *why);
+
+/*
+ * Bounds the requests of an attached device: by the largest that the server
+ * takes (0: no limit) and, for swap, to what the reserve is made for.
+ */
+int reserve_queue(uint32_t index, bool is_swap, uint32_t maximum_block_bytes,
+		  char changes[RESERVE_CHANGES_BYTES], struct failure *why);
+
+/* attach.c: generic netlink, drivers/block/nbd.c and include/uapi/linux/nbd-netlink.h */
+
+struct attach_device {
+	uint32_t index;
+	uint64_t size_bytes;
+	uint64_t block_size_bytes;
+	uint64_t server_flags;
+	uint64_t io_timeout_s;
+	uint64_t dead_timeout_s;
+	const char *identifier; /* NULL: none */
+	size_t fd_count;
+	int fds[CONNECTIONS_MAX]; /* stay the caller's; the kernel takes its own references */
+};
+
+/* How long the kernel holds I/O while a device has no connection, unless told otherwise. */
+uint64_t attach_dead_timeout_default_s(void);
+uint64_t attach_dead_timeout_max_s(void);
+
+/* A netlink socket; caller closes it. */
+int attach_open(int *ret_netlink, struct failure *why);
+int attach_connect(int netlink, const struct attach_device *device, struct failure *why);
+int attach_disconnect(int netlink, uint32_t index, struct failure *why);
+
+/* run.c */
+
+/*
+ * Attaches job as /dev/nbN: resolves, connects, negotiates, sizes the reserves
+ * when is_swap, hands the socket to the kernel, makes the name. Prints one line
+ * on success or failure (more only for what it changed or could not do as
+ * asked) and returns 0, EXIT_PERMANENT or EXIT_TEMPORARY. May be called again
+ * after EXIT_TEMPORARY; blocks at most about a minute per address.
+ */
+int attach_run(const struct attach_job *job);
+
+/* list.c */
+
+/* Prints the names of a server's exports on stdout, one a line; 0 or an exit code. */
+int list_run(const struct target *target);
+
+/* check.c */
+
+/*
+ * -check as the usual nbd-client has it: 0 and the PID on stdout when the device
+ * is attached, 1 when it is not, 2 on error.
+ */
+int check_run(uint32_t index);
+
+/* -disconnect: 0 (also when there was nothing to detach) or an exit code. */
+int disconnect_run(uint32_t index);
 
 #endif

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel gets the device: generic netlink messages of the nbd driver (see
+ * include/uapi/linux/nbd-netlink.h and nbd_genl_connect() in
+ * drivers/block/nbd.c). No library, no allocation: a message is built in a
+ * buffer on the stack, sent, and its answer read.
+ *
+ * Netlink and not ioctl, because the driver then keeps the device, and holds
+ * its I/O, without any process of ours.
+ */
+#include "client-static/client.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/genetlink.h>
+#include <linux/nbd-netlink.h>
+#include <linux/netlink.h>
+
+enum {
+	MESSAGE_BYTES = 1024,
+	IDENTIFIER_MAX_CHARS = 255,
+	SEQUENCE = 1, /* of each message: one is sent and answered before the next */
+	REPLY_BYTES = 8192,
+};
+
+/*
+ * A message under construction. Its attributes are bounded: six numbers, one
+ * identifier, CONNECTIONS_MAX sockets of 12 bytes.
+ */
+struct message {
+	_Alignas(NLMSG_ALIGNTO) uint8_t buf[MESSAGE_BYTES];
+	size_t length;
+};
+
+_Static_assert(NLMSG_HDRLEN + GENL_HDRLEN + 7 * 12 + NLA_HDRLEN + IDENTIFIER_MAX_CHARS + 1 +
+			       NLA_HDRLEN + CONNECTIONS_MAX * 12 <=
+		       MESSAGE_BYTES,
+	       "the largest message fits");
+
+/*
+ * 10 years, so that a device waits for its server longer than anybody will:
+ * with the driver's default, 0, the first request after a lost connection is an
+ * I/O error. The driver multiplies by HZ and on a 32-bit machine cuts the
+ * product to 31 bits: there 24 days, which holds for every HZ up to 1000.
+ */
+static const uint64_t dead_timeout_default_s = 10ULL * 365 * 24 * 3600;
+static const uint64_t dead_timeout_max_32bit_s = INT32_MAX / 1000;
+
+uint64_t attach_dead_timeout_max_s(void)
+{
+	return sizeof(long) == 4 ? dead_timeout_max_32bit_s : INT64_MAX / 1000;
+}
+
+uint64_t attach_dead_timeout_default_s(void)
+{
+	return sizeof(long) == 4 ? dead_timeout_max_32bit_s : dead_timeout_default_s;
+}
+
+static void *append(struct message *message, size_t length)
+{
+	void *at = message->buf + message->length;
+
+	memset(at, 0, NLMSG_ALIGN(length));
+	message->length += NLMSG_ALIGN(length);
+	return at;
+}
+
+static void begin(struct message *message, uint16_t family, uint8_t command, uint8_t version)
+{
+	struct nlmsghdr *header;
+	struct genlmsghdr *generic;
+
+	message->length = 0;
+	header = append(message, NLMSG_HDRLEN);
+	header->nlmsg_type = family;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	header->nlmsg_seq = SEQUENCE;
+	generic = append(message, GENL_HDRLEN);
+	generic->cmd = command;
+	generic->version = version;
+}
+
+static void put(struct message *message, uint16_t type, const void *data, size_t length)
+{
+	struct nlattr *attribute = append(message, NLA_HDRLEN + length);
+
+	attribute->nla_type = type;
+	attribute->nla_len = (uint16_t)(NLA_HDRLEN + length);
+	memcpy((uint8_t *)attribute + NLA_HDRLEN, data, length);
+}
+
+static void put_u32(struct message *message, uint16_t type, uint32_t value)
+{
+	put(message, type, &value, sizeof(value));
+}
+
+static void put_u64(struct message *message, uint16_t type, uint64_t value)
+{
+	put(message, type, &value, sizeof(value));
+}
+
+static void put_string(struct message *message, uint16_t type, const char *text)
+{
+	put(message, type, text, strlen(text) + 1);
+}
+
+static struct nlattr *nest_begin(struct message *message, uint16_t type)
+{
+	struct nlattr *nest = append(message, NLA_HDRLEN);
+
+	nest->nla_type = type | NLA_F_NESTED;
+	return nest;
+}
+
+static void nest_end(struct message *message, struct nlattr *nest)
+{
+	nest->nla_len = (uint16_t)(message->buf + message->length - (uint8_t *)nest);
+}
+
+/* The data of the first attribute of that type among length bytes of them, or NULL. */
+static const void *find_attribute(const uint8_t *at, size_t length, uint16_t type,
+				  size_t *ret_length)
+{
+	while (length >= NLA_HDRLEN) {
+		struct nlattr attribute;
+
+		memcpy(&attribute, at, sizeof(attribute));
+		if (attribute.nla_len < NLA_HDRLEN || attribute.nla_len > length)
+			return NULL;
+		if ((attribute.nla_type & NLA_TYPE_MASK) == type) {
+			*ret_length = attribute.nla_len - NLA_HDRLEN;
+			return at + NLA_HDRLEN;
+		}
+		if (NLA_ALIGN(attribute.nla_len) >= length)
+			return NULL;
+		at += NLA_ALIGN(attribute.nla_len);
+		length -= NLA_ALIGN(attribute.nla_len);
+	}
+	return NULL;
+}
+
+/* What the kernel answered: its errno, its words, and the attributes of the message before. */
+struct answer {
+	int error;
+	char text[128]; /* extended acknowledgement; "" when there is none */
+	uint16_t family;
+};
+
+/* The text of an extended acknowledgement (NLMSGERR_ATTR_MSG) in the answer of length bytes. */
+static void take_words(const uint8_t *answer, size_t length, const struct nlmsghdr *header,
+		       struct answer *ret)
+{
+	struct nlmsgerr error;
+	size_t skip = NLMSG_HDRLEN + sizeof(error), text_length;
+	const char *text;
+
+	memcpy(&error, answer + NLMSG_HDRLEN, sizeof(error));
+	if (!(header->nlmsg_flags & NLM_F_ACK_TLVS))
+		return;
+	if (!(header->nlmsg_flags & NLM_F_CAPPED) && error.msg.nlmsg_len >= sizeof(error.msg))
+		skip += NLMSG_ALIGN(error.msg.nlmsg_len - sizeof(error.msg));
+	if (skip >= length)
+		return;
+	text = find_attribute(answer + skip, length - skip, NLMSGERR_ATTR_MSG, &text_length);
+	if (!text || text_length == 0)
+		return;
+	if (text_length > sizeof(ret->text))
+		text_length = sizeof(ret->text);
+	memcpy(ret->text, text, text_length);
+	ret->text[text_length - 1] = '\0';
+}
+
+/* One message of a datagram; true when it is the end of the answer. */
+static bool take_message(const uint8_t *at, size_t length, const struct nlmsghdr *header,
+			 struct answer *ret)
+{
+	const size_t headers = NLMSG_HDRLEN + GENL_HDRLEN;
+	const void *family;
+	size_t family_length;
+
+	if (header->nlmsg_type == NLMSG_ERROR) {
+		if (length < NLMSG_HDRLEN + sizeof(struct nlmsgerr)) {
+			ret->error = -EPROTO;
+			return true;
+		}
+		memcpy(&ret->error, at + NLMSG_HDRLEN, sizeof(ret->error));
+		take_words(at, length, header, ret);
+		return true;
+	}
+	if (length > headers && header->nlmsg_type == GENL_ID_CTRL) {
+		family = find_attribute(at + headers, length - headers, CTRL_ATTR_FAMILY_ID,
+					&family_length);
+		if (family && family_length == sizeof(ret->family))
+			memcpy(&ret->family, family, sizeof(ret->family));
+	}
+	return false;
+}
+
+/* All messages of a datagram; true when the acknowledgement was among them. */
+static bool take_datagram(const uint8_t *at, size_t length, struct answer *ret)
+{
+	struct nlmsghdr header;
+
+	while (length >= sizeof(header)) {
+		memcpy(&header, at, sizeof(header));
+		if (header.nlmsg_len < sizeof(header) || header.nlmsg_len > length)
+			break;
+		if (header.nlmsg_seq == SEQUENCE &&
+		    take_message(at, header.nlmsg_len, &header, ret))
+			return true;
+		if (NLMSG_ALIGN(header.nlmsg_len) >= length)
+			return false;
+		at += NLMSG_ALIGN(header.nlmsg_len);
+		length -= NLMSG_ALIGN(header.nlmsg_len);
+	}
+	ret->error = -EPROTO;
+	return length > 0;
+}
+
+/* Sends the message and reads until its acknowledgement; the errno of either side. */
+static int exchange(int netlink, struct message *message, struct answer *ret)
+{
+	_Alignas(NLMSG_ALIGNTO) uint8_t buf[REPLY_BYTES];
+	struct nlmsghdr *header = (struct nlmsghdr *)message->buf;
+	ssize_t length;
+
+	*ret = (struct answer){0};
+	header->nlmsg_len = (uint32_t)message->length;
+	if (send(netlink, message->buf, message->length, 0) < 0)
+		return -errno;
+	do {
+		length = recv(netlink, buf, sizeof(buf), 0);
+		if (length < 0 && errno != EINTR)
+			return -errno;
+		if (length == 0)
+			return -ECONNRESET;
+	} while (length < 0 || !take_datagram(buf, (size_t)length, ret));
+	return ret->error;
+}
+
+static int find_family(int netlink, uint16_t *ret_family, struct failure *why)
+{
+	struct message message;
+	struct answer answer;
+	int err;
+
+	begin(&message, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
+	put_string(&message, CTRL_ATTR_FAMILY_NAME, NBD_GENL_FAMILY_NAME);
+	err = exchange(netlink, &message, &answer);
+	if (err == -ENOENT || (!err && !answer.family))
+		return failure_set(why, EXIT_PERMANENT, ENOENT,
+				   "the kernel has no nbd driver; load it: modprobe nbd");
+	if (err)
+		return failure_set(why, EXIT_PERMANENT, -err, "ask the kernel for nbd: %s",
+				   strerror(-err));
+	*ret_family = answer.family;
+	return 0;
+}
+
+static int kernel_refused(int err, const struct answer *answer, const char *what,
+			  struct failure *why)
+{
+	const char *said = *answer->text ? answer->text : strerror(-err);
+
+	if (err == -EBUSY)
+		return failure_set(why, EXIT_PERMANENT, EBUSY,
+				   "%s: busy: it is attached already; -d detaches it (%s)", what,
+				   said);
+	if (err == -EPERM)
+		return failure_set(why, EXIT_PERMANENT, EPERM, "%s: %s; it takes root", what, said);
+	return failure_set(why, EXIT_PERMANENT, -err, "%s: the kernel refused: %s", what, said);
+}
+
+int attach_open(int *ret_netlink, struct failure *why)
+{
+	static const int on = 1;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+
+	if (fd < 0)
+		return failure_set(why, EXIT_PERMANENT, errno, "netlink: %s", strerror(errno));
+	/* Without extended acknowledgements (before 4.12) there are fewer words, no less function.
+	 */
+	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	*ret_netlink = fd;
+	return 0;
+}
+
+static void put_sockets(struct message *message, const struct attach_device *device)
+{
+	struct nlattr *sockets = nest_begin(message, NBD_ATTR_SOCKETS);
+
+	for (size_t i = 0; i < device->fd_count; i++) {
+		struct nlattr *item = nest_begin(message, NBD_SOCK_ITEM);
+
+		put_u32(message, NBD_SOCK_FD, (uint32_t)device->fds[i]);
+		nest_end(message, item);
+	}
+	nest_end(message, sockets);
+}
+
+int attach_connect(int netlink, const struct attach_device *device, struct failure *why)
+{
+	struct message message;
+	struct answer answer;
+	uint16_t family;
+	int err;
+
+	if (device->identifier && strlen(device->identifier) > IDENTIFIER_MAX_CHARS)
+		return failure_set(why, EXIT_PERMANENT, EINVAL,
+				   "identifier: longer than %d characters", IDENTIFIER_MAX_CHARS);
+	err = find_family(netlink, &family, why);
+	if (err)
+		return err;
+	begin(&message, family, NBD_CMD_CONNECT, NBD_GENL_VERSION);
+	put_u32(&message, NBD_ATTR_INDEX, device->index);
+	put_u64(&message, NBD_ATTR_SIZE_BYTES, device->size_bytes);
+	put_u64(&message, NBD_ATTR_BLOCK_SIZE_BYTES, device->block_size_bytes);
+	put_u64(&message, NBD_ATTR_SERVER_FLAGS, device->server_flags);
+	put_u64(&message, NBD_ATTR_CLIENT_FLAGS, 0);
+	if (device->io_timeout_s)
+		put_u64(&message, NBD_ATTR_TIMEOUT, device->io_timeout_s);
+	put_u64(&message, NBD_ATTR_DEAD_CONN_TIMEOUT, device->dead_timeout_s);
+	if (device->identifier)
+		put_string(&message, NBD_ATTR_BACKEND_IDENTIFIER, device->identifier);
+	put_sockets(&message, device);
+	err = exchange(netlink, &message, &answer);
+	return err ? kernel_refused(err, &answer, "attach", why) : 0;
+}
+
+int attach_disconnect(int netlink, uint32_t index, struct failure *why)
+{
+	struct message message;
+	struct answer answer;
+	uint16_t family;
+	int err;
+
+	err = find_family(netlink, &family, why);
+	if (err)
+		return err;
+	begin(&message, family, NBD_CMD_DISCONNECT, NBD_GENL_VERSION);
+	put_u32(&message, NBD_ATTR_INDEX, index);
+	err = exchange(netlink, &message, &answer);
+	return err ? kernel_refused(err, &answer, "detach", why) : 0;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * -check and -disconnect: what the kernel says about a device, and its end.
+ * The driver shows /sys/block/nbdN/pid while a device is attached.
+ */
+#include "client-static/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+enum {
+	CHECK_ATTACHED = 0,
+	CHECK_NOT_ATTACHED = 1,
+	CHECK_ERROR = 2,
+};
+
+/* 0 and *ret_pid, or -ENOENT when the device is not attached. */
+static int attached_pid(uint32_t index, uint64_t *ret_pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/block/nbd%u/pid", index);
+	return system_read_number(path, ret_pid);
+}
+
+static bool has_sysfs(void)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/sys/block", system_root);
+	return access(path, F_OK) == 0;
+}
+
+int check_run(uint32_t index)
+{
+	uint64_t pid;
+	char line[32];
+	int err = attached_pid(index, &pid);
+
+	if (err == -ENOENT && has_sysfs())
+		return CHECK_NOT_ATTACHED;
+	if (err) {
+		log_line("/dev/nb%u: read /sys/block/nbd%u/pid: %s", index, index, strerror(-err));
+		return CHECK_ERROR;
+	}
+	snprintf(line, sizeof(line), "%llu\n", (unsigned long long)pid);
+	return write(STDOUT_FILENO, line, strlen(line)) < 0 ? CHECK_ERROR : CHECK_ATTACHED;
+}
+
+static int disconnect(uint32_t index, struct failure *why)
+{
+	int netlink, err;
+
+	err = attach_open(&netlink, why);
+	if (err)
+		return err;
+	err = attach_disconnect(netlink, index, why);
+	close(netlink);
+	return err;
+}
+
+int disconnect_run(uint32_t index)
+{
+	struct failure why;
+	uint64_t pid;
+
+	if (has_sysfs() && attached_pid(index, &pid) == -ENOENT) {
+		log_line("/dev/nb%u: is not attached", index);
+		return 0;
+	}
+	if (disconnect(index, &why)) {
+		log_line("/dev/nb%u: %s", index, why.text);
+		return why.exit_code;
+	}
+	log_line("/dev/nb%u: detached", index);
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nbd-client. As process 1 it is /init of the initramfs (init.c), and its DHCP
+ * client calls it by another name; otherwise it is a command: options, then
+ * what they ask for.
+ */
+#include "client-static/boot.h"
+#include "client-static/client.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+static int print_version(void)
+{
+	static const char text[] = "nbd-client " VERSION " (Swapsafe)\n";
+
+	return write(STDOUT_FILENO, text, strlen(text)) < 0 ? EXIT_PERMANENT : 0;
+}
+
+static int attach(const struct command *command)
+{
+	if (command->is_persist)
+		log_line(
+			"-persist: the kernel holds I/O while the server is away, but this version "
+			"makes no new connection");
+	return attach_run(&command->job);
+}
+
+static int run_command(const struct command *command)
+{
+	switch (command->action) {
+	case ACTION_LIST:
+		return list_run(&command->job.target);
+	case ACTION_CHECK:
+		return check_run(command->job.device_index);
+	case ACTION_DISCONNECT:
+		return disconnect_run(command->job.device_index);
+	case ACTION_HELP:
+		options_help(STDOUT_FILENO);
+		return 0;
+	case ACTION_VERSION:
+		return print_version();
+	default:
+		return attach(command);
+	}
+}
+
+/* By which of its links the program was called. */
+static bool is_named(const char *path, const char *name)
+{
+	const char *slash = strrchr(path, '/');
+
+	return !strcmp(slash ? slash + 1 : path, name);
+}
+
+int main(int argc, char **argv)
+{
+	static struct command command;
+	struct failure why;
+
+	log_init("nbd-client");
+	if (getpid() == 1)
+		init_main(argc, argv);
+	if (argc > 0 && is_named(argv[0], "udhcpc-event"))
+		return dhcp_event_main(argc, argv);
+	if (options_parse(argc, argv, &command, &why))
+		die(why.exit_code, "%s", why.text);
+	return run_command(&command);
+}

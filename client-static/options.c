@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The command line becomes a command. One table drives parsing, the help text
+ * and the test that compares both with the manual. Forms are those of the usual
+ * nbd-client: long names behind one dash or two, abbreviated where unique,
+ * values behind "=" or as the next word, letters in clusters, and the bs= and
+ * timeout= words of old.
+ */
+#include "client-static/client.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/nbd-proto.h"
+
+enum {
+	WORDS_MAX = 3, /* HOST PORT DEVICE */
+	HELP_COLUMN = 28,
+};
+
+__attribute__((format(printf, 2, 3))) static int refuse(struct failure *why, const char *format,
+							...)
+{
+	va_list args;
+
+	why->exit_code = EXIT_PERMANENT;
+	va_start(args, format);
+	vsnprintf(why->text, sizeof(why->text), format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+/* A decimal number from 0 to most; with units also k, M, G and T for powers of 1024. */
+static int parse_number(const char *text, bool units, uint64_t most, uint64_t *ret)
+{
+	static const char letters[] = "kmgt";
+	uint64_t number = 0;
+	const char *c = text, *unit;
+
+	for (; *c >= '0' && *c <= '9'; c++) {
+		if (number > (UINT64_MAX - 9) / 10)
+			return -ERANGE;
+		number = number * 10 + (uint64_t)(*c - '0');
+	}
+	if (c == text)
+		return -EINVAL;
+	unit = *c && units ? strchr(letters, *c | 0x20) : NULL;
+	for (long power = unit ? unit - letters + 1 : 0; power > 0; power--) {
+		if (number > UINT64_MAX / 1024)
+			return -ERANGE;
+		number *= 1024;
+	}
+	if (unit)
+		c++;
+	if (*c)
+		return -EINVAL;
+	if (number > most)
+		return -ERANGE;
+	*ret = number;
+	return 0;
+}
+
+static int copy_text(char *ret, size_t size, const char *value, const char *what,
+		     struct failure *why)
+{
+	if (strlen(value) >= size)
+		return refuse(why, "%s: longer than %zu characters", what, size - 1);
+	strcpy(ret, value);
+	return 0;
+}
+
+static int set_name(struct command *command, const char *value, struct failure *why)
+{
+	char *name = command->job.target.export_name;
+
+	return copy_text(name, TARGET_EXPORT_BYTES, value, "-name", why);
+}
+
+static int set_unix(struct command *command, const char *value, struct failure *why)
+{
+	char *path = command->job.target.unix_path;
+
+	return *value ? copy_text(path, TARGET_UNIX_BYTES, value, "-unix", why)
+		      : refuse(why, "-unix: the path is empty");
+}
+
+static int set_block_size(struct command *command, const char *value, struct failure *why)
+{
+	uint64_t bytes;
+
+	if (parse_number(value, true, 4096, &bytes) || bytes < 512 || (bytes & (bytes - 1)))
+		return refuse(why, "-block-size %s: must be 512, 1024, 2048 or 4096", value);
+	command->job.block_size_bytes = (uint32_t)bytes;
+	return 0;
+}
+
+static int set_size(struct command *command, const char *value, struct failure *why)
+{
+	if (parse_number(value, true, INT64_MAX, &command->job.size_bytes) ||
+	    !command->job.size_bytes)
+		return refuse(why, "-size %s: must be a number of bytes, k, M, G or T may follow",
+			      value);
+	return 0;
+}
+
+static int set_read_only(struct command *command, const char *value, struct failure *why)
+{
+	(void)value, (void)why;
+	command->job.is_read_only = true;
+	return 0;
+}
+
+static int set_connections(struct command *command, const char *value, struct failure *why)
+{
+	uint64_t count;
+
+	if (parse_number(value, false, CONNECTIONS_MAX, &count) || !count)
+		return refuse(why, "-connections %s: must be from 1 to %d", value, CONNECTIONS_MAX);
+	command->job.connections = (uint32_t)count;
+	return 0;
+}
+
+static int set_swap(struct command *command, const char *value, struct failure *why)
+{
+	(void)value, (void)why;
+	command->job.is_swap = true;
+	return 0;
+}
+
+static int set_io_timeout(struct command *command, const char *value, struct failure *why)
+{
+	uint64_t most = attach_dead_timeout_max_s();
+
+	if (parse_number(value, false, most, &command->job.io_timeout_s))
+		return refuse(why, "-timeout %s: must be seconds, from 0 (never) to %llu", value,
+			      (unsigned long long)most);
+	return 0;
+}
+
+static int set_dead_timeout(struct command *command, const char *value, struct failure *why)
+{
+	uint64_t most = attach_dead_timeout_max_s();
+
+	if (parse_number(value, false, most, &command->job.dead_timeout_s))
+		return refuse(why, "-dead-timeout %s: must be seconds, from 0 to %llu", value,
+			      (unsigned long long)most);
+	command->job.has_dead_timeout = true;
+	return 0;
+}
+
+static int set_persist(struct command *command, const char *value, struct failure *why)
+{
+	(void)value, (void)why;
+	command->is_persist = true;
+	return 0;
+}
+
+static int set_identifier(struct command *command, const char *value, struct failure *why)
+{
+	(void)why;
+	command->job.identifier = value;
+	return 0;
+}
+
+static int set_no_opt_go(struct command *command, const char *value, struct failure *why)
+{
+	(void)value, (void)why;
+	command->job.no_opt_go = true;
+	return 0;
+}
+
+static int set_no_negotiation(struct command *command, const char *value, struct failure *why)
+{
+	(void)value, (void)why;
+	command->job.no_negotiation = true;
+	return 0;
+}
+
+static int accept_only(struct command *command, const char *value, struct failure *why)
+{
+	(void)command, (void)value, (void)why;
+	return 0;
+}
+
+static int set_action(struct command *command, enum action action, struct failure *why)
+{
+	if (command->action != ACTION_ATTACH && command->action != action)
+		return refuse(why, "-list, -check and -disconnect do not go together");
+	command->action = action;
+	return 0;
+}
+
+static int set_list(struct command *command, const char *value, struct failure *why)
+{
+	(void)value;
+	return set_action(command, ACTION_LIST, why);
+}
+
+static int set_check(struct command *command, const char *value, struct failure *why)
+{
+	int err = names_parse(value, &command->job.device_index, why);
+
+	return err ? err : set_action(command, ACTION_CHECK, why);
+}
+
+static int set_disconnect(struct command *command, const char *value, struct failure *why)
+{
+	int err = names_parse(value, &command->job.device_index, why);
+
+	return err ? err : set_action(command, ACTION_DISCONNECT, why);
+}
+
+static int set_version(struct command *command, const char *value, struct failure *why)
+{
+	(void)value;
+	return set_action(command, ACTION_VERSION, why);
+}
+
+static int set_help(struct command *command, const char *value, struct failure *why)
+{
+	(void)value;
+	return set_action(command, ACTION_HELP, why);
+}
+
+static const char no_tls[] = "not supported: TLS cannot carry swap safely; use a network you trust";
+
+/* In the order of the manual. A row without a function is refused; its help says what to use. */
+const struct option_row option_table[] = {
+	{"name", 'N', "EXPORT", set_name, "export to use (default: the server's default export)"},
+	{"unix", 'u', "PATH", set_unix, "connect to a Unix socket, not to HOST"},
+	{"block-size", 'b', "BYTES", set_block_size,
+	 "512 to 4096 (default: 512 or the server's minimum)"},
+	{"size", 'B', "BYTES", set_size, "use only this much of the export"},
+	{"readonly", 'R', NULL, set_read_only, "make the device read-only"},
+	{"connections", 'C', "N", set_connections, "connections to open, if the server allows it"},
+	{"swap", 's', NULL, set_swap, "the device will hold swap: size the memory reserve"},
+	{"timeout", 't', "SECONDS", set_io_timeout, "give up a slow request (default: 0, never)"},
+	{"dead-timeout", 'T', "SECONDS", set_dead_timeout,
+	 "hold I/O this long without a server (default: 10 years)"},
+	{"persist", 'p', NULL, set_persist, "accepted: the kernel holds I/O, see -dead-timeout"},
+	{"nofork", 'n', NULL, accept_only, "accepted: no process stays behind"},
+	{"netlink", 0, NULL, accept_only, "accepted: netlink is what is used"},
+	{"systemd-mark", 'm', NULL, accept_only, "accepted: no process stays behind"},
+	{"identifier", 'i', "TEXT", set_identifier, "shown in /sys/block/nbdN/backend"},
+	{"no-optgo", 'g', NULL, set_no_opt_go, "negotiate as before 2017 (NBD_OPT_EXPORT_NAME)"},
+	{"preinit", 'P', NULL, set_no_negotiation, "the peer serves at once; needs -size"},
+	{"sdp", 'S', NULL, accept_only, "ignored: the sockets direct protocol is gone"},
+	{"list", 'l', NULL, set_list, "print the names of the server's exports"},
+	{"check", 'c', "DEVICE", set_check, "exit 0 and print a PID if attached, 1 if not"},
+	{"disconnect", 'd', "DEVICE", set_disconnect, "detach the device"},
+	{"version", 'V', NULL, set_version, "print the version"},
+	{"help", 'h', NULL, set_help, "print this"},
+	{"nonetlink", 'L', NULL, NULL, "not supported: leave it out, netlink needs Linux 4.10"},
+	{"enable-tls", 'x', NULL, NULL, no_tls},
+	{"certfile", 'F', "FILE", NULL, no_tls},
+	{"keyfile", 'K', "FILE", NULL, no_tls},
+	{"cacertfile", 'A', "FILE", NULL, no_tls},
+	{"tlshostname", 'H', "NAME", NULL, no_tls},
+	{"priority", 'y', "TEXT", NULL, no_tls},
+	{0},
+};
+
+/* The command line while it is read: words are what is no option. */
+struct reading {
+	char **argv; /* the rest, ends with NULL */
+	struct command *command;
+	const char *words[WORDS_MAX];
+	size_t word_count;
+	bool has_name;
+};
+
+static const struct option_row *find_letter(char letter)
+{
+	for (const struct option_row *row = option_table; row->name; row++) {
+		if (row->letter == letter)
+			return row;
+	}
+	return NULL;
+}
+
+/* The row with that name, or the only one that begins so. */
+static const struct option_row *find_name(const char *name, size_t length, bool *ret_ambiguous)
+{
+	const struct option_row *found = NULL;
+
+	*ret_ambiguous = false;
+	for (const struct option_row *row = option_table; length > 1 && row->name; row++) {
+		if (strncmp(row->name, name, length))
+			continue;
+		if (strlen(row->name) == length) {
+			*ret_ambiguous = false;
+			return row;
+		}
+		*ret_ambiguous = found != NULL;
+		found = row;
+	}
+	return found;
+}
+
+/* value is NULL when none was given with the option; then it is the next word. */
+static int apply(struct reading *reading, const struct option_row *row, const char *value,
+		 struct failure *why)
+{
+	if (!row->apply)
+		return refuse(why, "-%s: %s", row->name, row->help);
+	if (!row->argument && value)
+		return refuse(why, "-%s takes no value, \"%s\" was given", row->name, value);
+	if (row->argument && !value)
+		value = *reading->argv ? *reading->argv++ : NULL;
+	if (row->argument && !value)
+		return refuse(why, "-%s needs a value: -%s %s", row->name, row->name,
+			      row->argument);
+	reading->has_name |= row->apply == set_name;
+	return row->apply(reading->command, value, why);
+}
+
+/* A cluster of letters, the last of which may have a value. */
+static int take_letters(struct reading *reading, const char *letters, struct failure *why)
+{
+	for (const char *c = letters; *c; c++) {
+		const struct option_row *row = find_letter(*c);
+		int err;
+
+		if (!row)
+			return refuse(why, "option -%s is not known; -help lists them", letters);
+		if (row->argument && c[1])
+			return apply(reading, row, c + 1 + (c[1] == '='), why);
+		err = apply(reading, row, NULL, why);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int take_option(struct reading *reading, const char *text, struct failure *why)
+{
+	bool two_dashes = text[1] == '-', ambiguous;
+	const char *name = text + 1 + two_dashes;
+	size_t length = strcspn(name, "=");
+	const struct option_row *row = find_name(name, length, &ambiguous);
+
+	if (ambiguous)
+		return refuse(why, "option %s is ambiguous; write it in full", text);
+	if (row)
+		return apply(reading, row, name[length] ? name + length + 1 : NULL, why);
+	if (two_dashes || !*name)
+		return refuse(why, "option %s is not known; -help lists them", text);
+	return take_letters(reading, name, why);
+}
+
+static int take_word(struct reading *reading, const char *text, struct failure *why)
+{
+	if (!strncmp(text, "bs=", strlen("bs=")))
+		return set_block_size(reading->command, text + strlen("bs="), why);
+	if (!strncmp(text, "timeout=", strlen("timeout=")))
+		return set_io_timeout(reading->command, text + strlen("timeout="), why);
+	if (reading->word_count == WORDS_MAX)
+		return refuse(why, "\"%s\" is one word too many after %s %s %s", text,
+			      reading->words[0], reading->words[1], reading->words[2]);
+	reading->words[reading->word_count++] = text;
+	return 0;
+}
+
+static int read_words(struct reading *reading, struct failure *why)
+{
+	bool options_end = false;
+
+	while (*reading->argv) {
+		const char *text = *reading->argv++;
+		int err;
+
+		if (!options_end && !strcmp(text, "--")) {
+			options_end = true;
+			continue;
+		}
+		err = !options_end && *text == '-' ? take_option(reading, text, why)
+						   : take_word(reading, text, why);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int take_uri(struct reading *reading, const char *text, struct failure *why)
+{
+	static struct target target; /* too large for a stack beside the caller's */
+	char clause[256];
+
+	if (*reading->command->job.target.unix_path)
+		return refuse(why, "%s: -unix and a URI do not go together", text);
+	if (uri_parse(text, &target, clause, sizeof(clause)))
+		return refuse(why, "%s: %s", text, clause);
+	if (reading->has_name && *target.export_name)
+		return refuse(why, "%s: names an export, and so does -name; give one", text);
+	if (reading->has_name)
+		strcpy(target.export_name, reading->command->job.target.export_name);
+	reading->command->job.target = target;
+	return 0;
+}
+
+static int take_host(struct target *target, const char *host, const char *port, struct failure *why)
+{
+	uint64_t number = NBD_DEFAULT_PORT;
+
+	if (port && (parse_number(port, false, UINT16_MAX, &number) || !number))
+		return refuse(why, "port \"%s\" is not a number from 1 to 65535", port);
+	if (!*host)
+		return refuse(why, "the host name is empty");
+	target->port = (uint16_t)number;
+	return copy_text(target->host, sizeof(target->host), host, "host name", why);
+}
+
+/* The words that say where the export is: none with -unix, a URI, or HOST [PORT]. */
+static int take_target(struct reading *reading, size_t count, struct failure *why)
+{
+	struct target *target = &reading->command->job.target;
+
+	if (count > 0 && uri_is_meant(reading->words[0]) && count == 1)
+		return take_uri(reading, reading->words[0], why);
+	if (count > 0 && uri_is_meant(reading->words[0]))
+		return refuse(why, "\"%s\" is one word too many after a URI", reading->words[1]);
+	if (*target->unix_path && count > 0)
+		return refuse(why, "-unix takes the place of HOST and PORT; \"%s\" is too many",
+			      reading->words[0]);
+	if (*target->unix_path)
+		return 0;
+	if (count == 0)
+		return refuse(why, "the server is missing: HOST [PORT] DEVICE or nbd://HOST/EXPORT "
+				   "DEVICE; -help tells more");
+	return take_host(target, reading->words[0], count > 1 ? reading->words[1] : NULL, why);
+}
+
+static int take_attach(struct reading *reading, struct failure *why)
+{
+	struct attach_job *job = &reading->command->job;
+	size_t count = reading->word_count;
+	int err;
+
+	if (count == 0)
+		return take_target(reading, 0, why);
+	if (count == 1 && !*job->target.unix_path &&
+	    !names_parse(reading->words[0], &job->device_index, why))
+		return refuse(why, "%s alone: nbdtab is not read yet; write HOST [PORT] %s",
+			      reading->words[0], reading->words[0]);
+	if (count == 1 && !*job->target.unix_path)
+		return refuse(why, "%s: the device is missing: write it last, as /dev/nb0",
+			      reading->words[0]);
+	err = names_parse(reading->words[count - 1], &job->device_index, why);
+	if (!err)
+		err = take_target(reading, count - 1, why);
+	if (!err && job->no_negotiation && !job->size_bytes)
+		return refuse(why, "-preinit needs -size: no server will tell it");
+	return err;
+}
+
+int options_parse(int argc, char **argv, struct command *ret, struct failure *why)
+{
+	struct reading reading = {.argv = argv + (argc > 0), .command = ret};
+	int err;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->job.target.port = NBD_DEFAULT_PORT;
+	err = read_words(&reading, why);
+	if (err)
+		return err;
+	switch (ret->action) {
+	case ACTION_ATTACH:
+		return take_attach(&reading, why);
+	case ACTION_LIST:
+		return take_target(&reading, reading.word_count, why);
+	default:
+		return reading.word_count == 0
+			       ? 0
+			       : refuse(why, "\"%s\" is one word too many", reading.words[0]);
+	}
+}
+
+static void print(int fd, const char *text)
+{
+	if (write(fd, text, strlen(text)) < 0) {
+		/* nobody is left to be told */
+	}
+}
+
+static void print_row(int fd, const struct option_row *row)
+{
+	char letter[8] = "    ", option[64], line[256];
+
+	if (row->letter)
+		snprintf(letter, sizeof(letter), "-%c, ", row->letter);
+	snprintf(option, sizeof(option), "-%s %s", row->name, row->argument ? row->argument : "");
+	snprintf(line, sizeof(line), "  %s%-*s %s\n", letter, HELP_COLUMN - 6, option, row->help);
+	print(fd, line);
+}
+
+void options_help(int fd)
+{
+	print(fd,
+	      "Usage: nbd-client [OPTIONS] HOST [PORT] DEVICE\n"
+	      "       nbd-client [OPTIONS] nbd://HOST[:PORT]/EXPORT DEVICE\n"
+	      "       nbd-client [OPTIONS] -unix PATH DEVICE\n"
+	      "       nbd-client -list HOST [PORT]\n"
+	      "       nbd-client -check DEVICE\n"
+	      "       nbd-client -disconnect DEVICE\n"
+	      "Attaches an export of an NBD server as /dev/nbN. DEVICE is /dev/nbN, /dev/nbdN,\n"
+	      "nbN or nbdN. Options have one dash or two:\n");
+	for (const struct option_row *row = option_table; row->name; row++)
+		print_row(fd, row);
+	print(fd, "Exit codes: 0 done, 100 trying again cannot help, 111 it may.\n");
+}
