@@ -151,7 +151,7 @@ int address_write_resolv_conf(const char *search, const struct in_addr *dns, int
 /* Runs busybox udhcpc once on interface; prints nothing, udhcpc does. 0 or -errno. */
 int dhcp_run(const char *interface);
 
-/* The script of udhcpc (/sbin/udhcpc-event is a link to /init): argv[1] is the event. */
+/* The script of udhcpc (/sbin/udhcpc-event is a link to /init): does what argv[1] wants. */
 int dhcp_event_main(int argc, char **argv);
 
 /* swap.c */
@@ -213,7 +213,7 @@ void rescue_shell(void);
  */
 int directory_each(int dir_fd, int (*entry)(int dir_fd, const char *name, void *data), void *data);
 
-/* init.c: PID 1 of the image; never returns. */
-_Noreturn void init_main(int argc, char **argv);
+/* init.c: PID 1 of the image, with the arguments that the kernel gave. */
+_Noreturn void init_main(char **argv);
 
 #endif

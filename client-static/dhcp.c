@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * DHCP: busybox udhcpc speaks it; its "script" is this program again, under the
- * name udhcpc-event, which reads the lease from the environment (the names are
+ * name EVENT_PROGRAM, which reads the lease from the environment (the names are
  * those of busybox's networking/udhcp/dhcpc.c) and sets it.
  */
 #include "client-static/boot.h"
@@ -14,14 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#define EVENT_PROGRAM "/sbin/udhcpc-event"
+
 enum { NAME_SERVERS = 3 /* MAXNS of resolv.conf(5) */ };
 
 int dhcp_run(const char *interface)
 {
 	char device[IFNAMSIZ];
-	char *argv[] = {"udhcpc", "-i",	 device, "-f", "-q", "-n",
-			"-t",	  "5",	 "-T",	 "3",  "-s", "/sbin/udhcpc-event",
-			"-O",	  "mtu", NULL};
+	char *argv[] = {"udhcpc", "-i", device, "-f",	       "-q", "-n",  "-t", "5",
+			"-T",	  "3",	"-s",	EVENT_PROGRAM, "-O", "mtu", NULL};
 	int r;
 
 	snprintf(device, sizeof(device), "%s", interface);

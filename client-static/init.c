@@ -200,12 +200,11 @@ static void wait_after(struct boot *boot, int exit_code)
 	}
 }
 
-_Noreturn void init_main(int argc, char **argv)
+_Noreturn void init_main(char **argv)
 {
 	static struct boot boot;
 	int r;
 
-	(void)argc;
 	log_init("init");
 	umask(022);
 	mount_kernel_filesystems();

@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 
 	log_init("nbd-client");
 	if (getpid() == 1)
-		init_main(argc, argv);
+		init_main(argv);
 	if (argc > 0 && is_named(argv[0], "udhcpc-event"))
 		return dhcp_event_main(argc, argv);
 	if (options_parse(argc, argv, &command, &why))
