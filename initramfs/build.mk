@@ -1,1 +1,45 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# The boot image (busybox flavour), the modules of the stock Debian kernel behind
+# it, and the media that carry them.
+
+BUSYBOX       ?= /bin/busybox
+IMAGE_MAX     := 1572864
+BOOTLINE      ?= root=nbd://$${next-server}/root nbdswap=nbd://$${next-server}/swap ip=dhcp
+IMAGE         := $(B)/initramfs/busybox.cpio.gz
+IMAGE_DEBIAN  := $(B)/initramfs/busybox-debian.cpio.gz
+DEBIAN_KERNEL := $(B)/kernel/debian
+INTEROP_TESTS += initramfs/reproducible-test.sh
+
+.PHONY: initramfs media
+initramfs: $(IMAGE) ## the boot image without modules, build/initramfs/busybox.cpio.gz
+
+$(IMAGE): $(B)/nbd-client $(BUSYBOX) initramfs/pack-image.sh initramfs/cpio.sh initramfs/applets.txt
+	$(call say,PACK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)fakeroot initramfs/pack-image.sh $(BUSYBOX) $< $@
+	$(Q)size=$$(stat -c %s $@); [ $$size -le $(IMAGE_MAX) ] || \
+		{ echo "$@: $$size bytes, more than $(IMAGE_MAX)" >&2; rm $@; exit 1; }
+
+$(B)/initramfs/modules-debian.cpio.gz: $(DEBIAN_KERNEL)/release initramfs/pack-modules.sh \
+		initramfs/cpio.sh initramfs/modules.txt
+	$(call say,PACK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)initramfs/pack-modules.sh $(DEBIAN_KERNEL) "$$(cat $<)" $@
+
+$(IMAGE_DEBIAN): $(IMAGE) $(B)/initramfs/modules-debian.cpio.gz
+	$(call say,CAT,$@)
+	$(Q)cat $^ >$@
+
+check-interop: $(IMAGE)
+
+media: $(B)/media/pxe/boot.ipxe ## what a TFTP server hands out, build/media/pxe (BOOTLINE= to choose)
+
+# The stock Debian kernel at the top, and each kernel that is built already in a folder.
+.PHONY: $(B)/media/pxe/boot.ipxe
+$(B)/media/pxe/boot.ipxe: initramfs/media/pxe-tree.sh $(DEBIAN_KERNEL)/vmlinuz $(IMAGE_DEBIAN)
+	$(call say,MEDIA,$(@D))
+	$(Q)$< $(@D) $(DEBIAN_KERNEL)/vmlinuz $(IMAGE_DEBIAN) '$(BOOTLINE)'
+	$(Q)for kernel in $(wildcard $(B)/kernel/*/bzImage); do \
+		version=$$(basename $$(dirname $$kernel)); \
+		$< $(@D)/$$version $$kernel $(IMAGE) '$(BOOTLINE)' || exit 1; \
+	done
