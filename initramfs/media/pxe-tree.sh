@@ -10,8 +10,8 @@ set -eu
 
 dir=$1 kernel=$2 initrd=$3 boot_line=$4
 mkdir -p "$dir"
-ln -f "$kernel" "$dir/vmlinuz" 2>/dev/null || cp "$kernel" "$dir/vmlinuz"
-ln -f "$initrd" "$dir/initrd.gz" 2>/dev/null || cp "$initrd" "$dir/initrd.gz"
+cp "$kernel" "$dir/vmlinuz"
+cp "$initrd" "$dir/initrd.gz"
 cat >"$dir/boot.ipxe" <<END
 #!ipxe
 kernel vmlinuz initrd=initrd.gz BOOTIF=01-\${netX/mac:hexhyp} $boot_line
