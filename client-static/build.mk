@@ -1,12 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # nbd-client, static with musl; the same binary is /init of the initramfs.
 
-CLIENT_SRC := $(filter-out %-test.c,$(wildcard client-static/*.c))
+CLIENT_SRC := $(filter-out %-test.c %-fuzz.c,$(wildcard client-static/*.c))
 CLIENT_OBJ := $(patsubst %.c,$(B)/musl/%.o,$(CLIENT_SRC) $(COMMON_SRC))
+CLIENT_MAX_BYTES := 153600
+MAN_PAGES += client-static/nbd-client.8
 
-.PHONY: client
+# What runs once names are resolved: it may neither allocate nor use a stream.
+CLIENT_RUN_TIME := connect negotiate geometry attach reserve names system failure
+CLIENT_RUN_TIME_OBJ := $(CLIENT_RUN_TIME:%=$(B)/musl/client-static/%.o) \
+		       $(patsubst %.c,$(B)/musl/%.o,$(COMMON_SRC))
+
+# Nothing unwinds a stack here, and the tables are a fifteenth of the program.
+$(CLIENT_OBJ): MUSL_CFLAGS += -fno-asynchronous-unwind-tables
+
+.PHONY: client check-no-malloc
 client: $(B)/nbd-client ## the static client build/nbd-client
 
 $(B)/nbd-client: $(CLIENT_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(MUSL_CC) $(MUSL_LDFLAGS) -s -o $@ $^
+	$(Q)$(MUSL_CC) $(MUSL_LDFLAGS) -Wl,-z,noseparate-code -s -o $@ $^
+	$(Q)size=$$(stat -c %s $@); [ $$size -le $(CLIENT_MAX_BYTES) ] || \
+		{ echo "$@: $$size bytes, the limit is $(CLIENT_MAX_BYTES)" >&2; exit 1; }
+
+check-no-malloc: $(B)/test/run-time.ok ## the client's run-time part reaches no malloc and no stdio
+
+$(B)/test/run-time.ok: client-static/check-no-malloc $(CLIENT_RUN_TIME_OBJ)
+	$(call say,CHECK,no malloc in the run-time part)
+	$(Q)mkdir -p $(@D)
+	$(Q)client-static/check-no-malloc $(MUSL_CC) $(CLIENT_RUN_TIME_OBJ)
+	$(Q)touch $@
