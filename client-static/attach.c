@@ -133,7 +133,7 @@ static const void *find_attribute(const uint8_t *at, size_t length, uint16_t typ
 			*ret_length = attribute.nla_len - NLA_HDRLEN;
 			return at + NLA_HDRLEN;
 		}
-		if (NLA_ALIGN(attribute.nla_len) >= length)
+		if ((size_t)NLA_ALIGN(attribute.nla_len) >= length)
 			return NULL;
 		at += NLA_ALIGN(attribute.nla_len);
 		length -= NLA_ALIGN(attribute.nla_len);
