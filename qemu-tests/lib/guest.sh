@@ -1,0 +1,101 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The guest side of a scenario: the verbs that guest() may use, then guest() itself. init.c runs
+# this with `prepare` in the test root, and with `run NAME` or `shell NAME`. A command that fails
+# fails the scenario; what ran is on the console, line by line.
+# shellcheck disable=SC1090
+PATH=/qemu-tests:/usr/sbin:/usr/bin:/sbin:/bin
+
+# Where the server of the scenario listens on 10.0.2.2.
+port=$(sed -nE 's/.*\<scenario_port=([0-9]+).*/\1/p' /proc/cmdline)
+
+# Ends the scenario as failed, with the reason in the verdict.
+fail() { # WHY
+	echo "$*" >/run/guest-failure
+	exit 1
+}
+
+# Tells the host half; its wait_event WORD sees it.
+say() { # WORD
+	echo "$*" >&9
+}
+
+# Waits for the host half to tell WORD. The runner ends a wait that lasts too long.
+wait_event() { # WORD
+	while read -r event <&9; do
+		[ "$event" != "$1" ] || return 0
+	done
+	fail "$1: the host ended the event port"
+}
+
+# Loads drivers where the kernel has them as modules.
+driver() { # NAME...
+	[ ! -d "/lib/modules/$(uname -r)" ] || modprobe -a "$@"
+}
+
+# Drivers and DHCP for a machine whose root is not on the network.
+network() {
+	driver virtio_pci virtio_net nbd
+	ip link set lo up
+	ip link set eth0 up
+	udhcpc -i eth0 -q -n -f -s /qemu-tests/udhcpc.sh
+}
+
+expect_root() { # DEVICE-IN-SYSFS
+	[ "$(mountpoint -d /)" = "$(cat "/sys/block/$1/dev")" ] ||
+		fail "root is $(mountpoint -d /), not $1"
+}
+
+expect_swap() { # DEVICE
+	grep -q "^$1 " /proc/swaps || fail "$1 is not in /proc/swaps"
+}
+
+vmstat_bytes() { # COUNTER-OF-PAGES
+	echo $(($(sed -n "s/^$1 //p" /proc/vmstat) * 4096))
+}
+
+# At least so much went out to swap, and came back, since boot.
+expect_swapped() { # MIB
+	[ "$(vmstat_bytes pswpout)" -ge $(($1 << 20)) ] ||
+		fail "only $(vmstat_bytes pswpout) bytes went to swap, expected $1 MiB"
+	[ "$(vmstat_bytes pswpin)" -ge $(($1 << 20)) ] ||
+		fail "only $(vmstat_bytes pswpin) bytes came back from swap, expected $1 MiB"
+}
+
+# A command must fail; the reason it gives goes to the console.
+expect_failure() { # COMMAND...
+	! "$@" || fail "succeeded, and should not: $*"
+}
+
+case ${1-} in
+prepare)
+	set -eu
+	hostname guest
+	ln -sf /proc/mounts /etc/mtab
+	driver virtio_pci virtio_console
+	;;
+run)
+	set -eu
+	exec 9<>/dev/virtio-ports/events
+	. "/qemu-tests/scenarios/$2.sh"
+	PS4='guest: '
+	set -x
+	guest
+	;;
+shell)
+	export ENV=/qemu-tests/guest.sh SCENARIO="$2"
+	exec 9<>/dev/virtio-ports/events
+	exec sh -i
+	;;
+'')
+	# The interactive shell reads its ENV.
+	if [ "$SCENARIO" = shell ]; then
+		echo "A shell in the machine under test: 'exit' or Ctrl-A X leaves."
+	else
+		. "/qemu-tests/scenarios/$SCENARIO.sh"
+		echo "A shell in $SCENARIO: 'guest' runs its guest half, 'exit' or Ctrl-A X leaves."
+	fi
+	unset ENV
+	;;
+esac

@@ -1,0 +1,75 @@
+# shellcheck shell=bash disable=SC2154
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The host side of a scenario: the verbs that host() and after() may use, besides server_start and
+# server_stop. Every wait has a deadline, by default the end of the scenario's TIMEOUT; a verb that
+# cannot do its work ends the scenario with the reason. Times are seconds on KVM; on TCG they are
+# multiplied by $scale.
+
+seconds_left() {
+	local left=$((deadline_s - SECONDS))
+	echo "$((left > 1 ? left : 1))"
+}
+
+# Ends the scenario as failed by the host half.
+host_failed() { # WHY
+	judge "host: $*"
+}
+
+# Waits for what the guest half says by `say WORD`.
+wait_event() { # WORD
+	wait_line "$dir/events.log" "^$1\$" "$(seconds_left)" || judge_wait "guest did not say $1"
+}
+
+# Tells the guest half; its wait_event WORD ends.
+tell() { # WORD
+	echo "$1" >&"$events_in"
+}
+
+# Waits for text on the console of the machine.
+expect_console() { # EXTENDED-REGEX [SECONDS]
+	local time_s
+	time_s=$((${2:-0} * scale))
+	wait_line "$dir/console.log" "$1" "$((time_s ? time_s : $(seconds_left)))" ||
+		judge_wait "console does not show: $1"
+}
+
+# A wait that failed is a hang, unless the machine has ended or said why.
+judge_wait() { # WHY
+	if vm_is_running && [ ! -s "$dir/verdict" ]; then
+		judge "hang: $*"
+	fi
+	vm_wait 5 || :
+	judge "$(vm_result)"
+}
+
+# Types a line at the console.
+console_send() { # TEXT
+	printf '%s\r' "$1" >&"$console"
+}
+
+# Pulls the network cable, or puts it back.
+link_set() { # on|off
+	local up=false
+	[ "$1" = off ] || up=true
+	qmp set_link "{\"name\":\"net0\",\"up\":$up}" >&2 || host_failed "link_set $1"
+}
+
+# A server that is there and does not answer, and its return.
+server_pause() {
+	kill -STOP "$server_pid"
+}
+
+server_resume() {
+	kill -CONT "$server_pid"
+}
+
+# Lets time pass while the machine runs; for faults that have a length, not to wait for something.
+let_pass() { # SECONDS
+	! vm_wait "$1" || judge_wait "the machine ended while $1 s should pass"
+}
+
+# From now on the machine has only so much time.
+deadline_in() { # SECONDS
+	deadline_s=$((SECONDS + $1 * scale))
+}

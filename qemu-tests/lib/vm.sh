@@ -1,0 +1,225 @@
+# shellcheck shell=bash disable=SC2154,SC2034,SC2054
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The machine of one scenario and its server: images, nbd-server, QEMU, QMP. Enters: the variables
+# of the scenario (the block of defaults in run), $kernel, $accel and the results folder $dir.
+# Every command that makes the machine is also written to $dir/qemu.cmd, which makes it again.
+
+vm_pid='' server_pid='' port=''
+
+# Runs a command and leaves it in qemu.cmd.
+recorded() { # COMMAND...
+	printf '%q ' "$@" >>"$dir/qemu.cmd"
+	echo >>"$dir/qemu.cmd"
+	"$@"
+}
+
+record_start() {
+	cat >"$dir/qemu.cmd" <<-END
+		#!/bin/bash
+		# The machine of $name again, console on the terminal: Ctrl-C ends it.
+		set -e
+		cd $(printf %q "$PWD")
+	END
+	chmod +x "$dir/qemu.cmd"
+}
+
+# Every run has copies of its own: two machines never write to the same export.
+vm_images() {
+	if [ "$ROOT" != ram ]; then
+		recorded cp --reflink=auto --sparse=always "$build/roots/$ROOT.ext4" "$dir/root.img"
+	fi
+	if [ "$SWAP" != 0 ]; then
+		recorded rm -f "$dir/swap.img"
+		recorded truncate -s "$SWAP" "$dir/swap.img"
+		recorded mkswap -q "$dir/swap.img"
+		chmod 600 "$dir/swap.img"
+	fi
+}
+
+# Puts the guest half into a root that is not ours, as a service after multi-user.target.
+vm_add_guest_half() {
+	local file
+	{
+		echo 'mkdir qemu-tests' && echo 'mkdir qemu-tests/scenarios'
+		echo "write $build/qemu-tests/init qemu-tests/init"
+		echo "write $build/qemu-tests/hog qemu-tests/hog"
+		for file in init hog; do echo "sif qemu-tests/$file mode 0100755"; done
+		echo "write qemu-tests/lib/guest.sh qemu-tests/guest.sh"
+		echo "write qemu-tests/kernel-problems qemu-tests/kernel-problems"
+		echo "write qemu-tests/scenarios/$scenario.sh qemu-tests/scenarios/$scenario.sh"
+		echo "write qemu-tests/lib/scenario.service etc/systemd/system/scenario.service"
+		echo 'symlink etc/systemd/system/multi-user.target.wants/scenario.service ../scenario.service'
+	} >"$dir/guest-half.debugfs"
+	recorded debugfs -w -f "$dir/guest-half.debugfs" "$dir/root.img" >"$dir/debugfs.log" 2>&1
+}
+
+server_config() { # PORT
+	printf '[generic]\nlistenaddr = 127.0.0.1\nport = %s\n' "$1"
+	[ "$ROOT" = ram ] || printf '[root]\nexportname = %s\n' "$(realpath "$dir")/root.img"
+	[ "$SWAP" = 0 ] || printf '[swap]\nexportname = %s\n' "$(realpath "$dir")/swap.img"
+}
+
+# Runs nbd-server until this shell ends, and waits for its ready line. Leaves server_pid, port.
+server_run() { # ARGUMENT...
+	local offset
+	touch "$dir/server.log"
+	offset=$(stat -c %s "$dir/server.log")
+	setpriv --pdeathsig KILL "$build/nbd-server" -n "$@" 2>>"$dir/server.log" </dev/null &
+	server_pid=$!
+	port=$(timeout "$((10 * scale))" \
+		tail -c "+$((offset + 1))" -s 0.1 --pid="$server_pid" -f "$dir/server.log" |
+		sed -nE '/: ready: listening on /{s/.*:([0-9]+)$/\1/p;q}')
+	[ -n "$port" ]
+}
+
+# The first start takes a free port; later ones take the same, and so does qemu.cmd.
+server_start() {
+	server_config "${port:-0}" >"$dir/server.conf"
+	server_run -C "$dir/server.conf" ||
+		host_failed "server: not ready: $(tail -n 1 "$dir/server.log")"
+	server_config "$port" >"$dir/server.conf"
+}
+
+server_stop() { # [SIGNAL]
+	local pid=$server_pid
+	server_pid=''
+	kill -s "${1:-TERM}" "$pid"
+	timeout "$((10 * scale))" tail -s 0.1 --pid="$pid" -f /dev/null ||
+		host_failed "server: still there after SIG${1:-TERM}"
+}
+
+vm_kernel() {
+	if [ "$kernel" = debian ]; then
+		echo "$build/kernel/debian/vmlinuz"
+	else
+		echo "$build/kernel/$kernel/bzImage"
+	fi
+}
+
+vm_initrd() {
+	if [ "$ROOT" = ram ]; then
+		echo "$build/roots/test.cpio.gz"
+	elif [ "$kernel" = debian ]; then
+		echo "$build/initramfs/busybox-debian.cpio.gz"
+	else
+		echo "$build/initramfs/busybox.cpio.gz"
+	fi
+}
+
+# The product's part of the boot line, then what turns every way of dying into an end or a trace.
+vm_boot_line() { # MORE-WORDS...
+	local line=$BOOTLINE
+	[ "$SWAP" != 0 ] || line=${line/nbdswap=+([^ ])/}
+	[ "$ROOT" != ram ] || line=''
+	echo "${line//PORT/$port} $APPEND console=ttyS0 panic=-1 oops=panic unknown_nmi_panic" \
+		"sysrq_always_enabled log_buf_len=4M sysctl.kernel.hung_task_timeout_secs=$((20 * scale))" \
+		"sysctl.kernel.watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" \
+		"scenario=$scenario scenario_port=$port $*"
+}
+
+# Leaves the QEMU command in the array vm.
+vm_command() { # BOOT-LINE CONSOLE-CHARDEV
+	local net=user,id=net0 media=()
+	if [ "$BOOT" = pxe ]; then
+		initramfs/media/pxe-tree.sh "$dir/pxe" "$(vm_kernel)" "$(vm_initrd)" "$1"
+		net+=,tftp=$dir/pxe,bootfile=boot.ipxe
+		media=(-boot n)
+	else
+		media=(-kernel "$(vm_kernel)" -initrd "$(vm_initrd)" -append "$1")
+	fi
+	vm=(setpriv --pdeathsig KILL "${QEMU:-qemu-system-x86_64}" -name "$name"
+		-nodefaults -display none -no-reboot -machine "pc,accel=$accel,graphics=off"
+		-smp "$SMP" -m "$MEM" -chardev "$2" -serial chardev:console
+		-qmp "unix:$dir/qmp.sock,server=on,wait=off"
+		-netdev "$net" -device "$NIC,netdev=net0,mac=52:54:00:12:34:56"
+		-device virtio-serial-pci
+		-chardev "file,id=verdict,path=$dir/verdict"
+		-device virtserialport,chardev=verdict,name=verdict
+		-chardev "pipe,id=events,path=$dir/events,logfile=$dir/events.log"
+		-device virtserialport,chardev=events,name=events
+		"${media[@]}")
+	[ "$accel" != kvm ] || vm+=(-cpu host)
+}
+
+vm_record() {
+	{
+		printf '%q ' setpriv --pdeathsig KILL "$build/nbd-server" -n -C "$dir/server.conf"
+		printf '&\n'
+		printf '%q ' "${vm[@]}"
+	} >>"$dir/qemu.cmd"
+	exec {console}<>"$dir/console.in" {events_in}<>"$dir/events.in" {events_out}<>"$dir/events.out"
+}
+
+# Starts QEMU; the console is console.log, and what is written to fd $console goes to it.
+vm_start() {
+	vm_command "$(vm_boot_line)" stdio,id=console,signal=off
+	vm_record
+	"${vm[@]}" <&"$console" >"$dir/console.log" 2>"$dir/qemu.log" &
+	vm_pid=$!
+}
+
+# Starts QEMU with the console, its monitor (Ctrl-A C) and a debugger's port on this terminal.
+vm_start_on_terminal() { # BOOT-WORDS
+	vm_command "$(vm_boot_line "$1")" \
+		"stdio,id=console,signal=off,mux=on,logfile=$dir/console.log"
+	vm+=(-mon chardev=console -gdb "unix:$dir/gdb.sock,server=on,wait=off")
+	vm_record
+	"${vm[@]}" <&0 &
+	vm_pid=$!
+}
+
+# One QMP command; its error is the message.
+qmp() ( # COMMAND [ARGUMENTS-AS-JSON]
+	coproc socat - "UNIX-CONNECT:$dir/qmp.sock"
+	printf '%s\n' '{"execute":"qmp_capabilities"}' \
+		"{\"execute\":\"$1\",\"arguments\":${2:-{\}}}" >&"${COPROC[1]}"
+	answers=0
+	while IFS= read -r -t "$((10 * scale))" line <&"${COPROC[0]}"; do
+		case $line in
+		'{"return"'*) ((++answers < 2)) || return 0 ;;
+		'{"error"'*) break ;;
+		esac
+	done
+	echo "qmp: $1: ${line:-no answer}" >&2
+	return 1
+)
+
+vm_is_running() {
+	[ -n "$vm_pid" ] && kill -0 "$vm_pid" 2>/dev/null
+}
+
+# Waits until the machine ends; false when it runs on after that time.
+vm_wait() { # SECONDS
+	timeout "$1" tail -s 0.2 --pid="$vm_pid" -f /dev/null
+}
+
+# Waits for a line in a file that grows; false when the time is over or the machine has ended.
+wait_line() { # FILE EXTENDED-REGEX SECONDS
+	grep -qE -- "$2" < <(exec timeout "$3" tail -n +1 -s 0.2 --pid="$vm_pid" -f -- "$1")
+}
+
+# What a machine that hangs is doing: blocked tasks, memory, CPUs, all tasks; then an NMI, which
+# ends it (unknown_nmi_panic) and shows a CPU that does not take interrupts any more.
+vm_dump_tasks() {
+	local key
+	[ "${CORE:-0}" = 0 ] ||
+		qmp dump-guest-memory "{\"paging\":false,\"protocol\":\"file:$dir/core\"}"
+	for key in w m l t; do
+		qmp chardev-send-break '{"id":"console"}' || return
+		printf %s "$key" >&"$console"
+		wait_quiet_console
+	done
+	qmp inject-nmi
+	vm_wait "$((5 * scale))"
+}
+
+# The console is quiet when nothing was added to it for two seconds.
+wait_quiet_console() {
+	local size=-1 tries
+	for ((tries = 0; tries < 15 * scale; tries++)); do
+		[ "$size" != "$(stat -c %s "$dir/console.log")" ] || return 0
+		size=$(stat -c %s "$dir/console.log")
+		vm_wait 2 && return 0
+	done
+}
