@@ -1,1 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# nbd-server.
+
+SERVER_STAGES := options size address config load listen loop-epoll server connection payload \
+		 negotiate serve reply flush storage-pool export export-linux daemon
+SERVER_SRC    := $(SERVER_STAGES:%=server/%.c)
+SERVER_OBJ    := $(patsubst %.c,$(B)/host/%.o,server/main.c $(SERVER_SRC) $(COMMON_SRC))
+
+.PHONY: server
+server: $(B)/nbd-server ## the server
+
+$(B)/nbd-server: $(SERVER_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -pthread -o $@ $^ -linih

@@ -27,7 +27,7 @@ wrong() {
 	cat >"$config"
 	sed -i "s|DISK|$work/disk|" "$config"
 	refused "line $1: $2" -C "$config"
-	grep -qF "$config:$1: " "$work/message" && grep -qF "$2" "$work/message" ||
+	grep -F "$config:$1: " "$work/message" | grep -qF "$2" ||
 		fail "$2: expected $config:$1 and the key in: $(cat "$work/message")"
 }
 

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The socket of one client, from accept to close: bytes go to the stage that the
+ * connection is in (negotiate, serve) and answers to the socket. An idle
+ * connection owns this structure and nothing else; bytes that cannot be taken
+ * now wait in a stash no larger than one read, and the socket is left alone, so
+ * that TCP tells the client to wait.
+ */
+#include "server/connection.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "server/server.h"
+
+static void on_ready(struct watch *watch, unsigned int events)
+{
+	struct connection *connection = (struct connection *)watch;
+
+	if (events & LOOP_WRITE)
+		connection->congested = false;
+	if (events & LOOP_READ)
+		connection->readable = true;
+	if (events & LOOP_HANGUP) {
+		/* The end, or an error, is found by reading; if we do not read now, there
+		 * is nobody left to send to either. */
+		if (!(watch->wanted & LOOP_READ)) {
+			connection_close(connection, "client is gone");
+			return;
+		}
+		connection->readable = true;
+	}
+	connection_schedule(connection);
+}
+
+void connection_schedule(struct connection *connection)
+{
+	if (connection->is_runnable || connection->phase == PHASE_CLOSED)
+		return;
+	connection->is_runnable = true;
+	TAILQ_INSERT_TAIL(&connection->server->runnable, connection, runnable);
+}
+
+int connection_open(struct server *server, int fd, const char *peer)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+	int r = -ENOMEM;
+
+	if (!connection)
+		goto err_close;
+	connection->negotiation = malloc(sizeof(*connection->negotiation));
+	if (!connection->negotiation)
+		goto err_free;
+	connection->watch = (struct watch){fd, LOOP_READ, on_ready};
+	r = loop_watch(server->loop, &connection->watch);
+	if (r < 0)
+		goto err_negotiation;
+	connection->server = server;
+	TAILQ_INIT(&connection->replies);
+	snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
+	negotiate_start(connection->negotiation, &server->exports);
+	connection->deadline_ms = server_now_ms() + HANDSHAKE_TIMEOUT_MS;
+	TAILQ_INSERT_TAIL(&server->connections, connection, all);
+	TAILQ_INSERT_TAIL(&server->handshakes, connection, timed);
+	server->connection_count++;
+	server->handshake_count++;
+	connection_schedule(connection);
+	return 0;
+err_negotiation:
+	free(connection->negotiation);
+err_free:
+	free(connection);
+err_close:
+	close(fd);
+	return r;
+}
+
+/* Out of the list that its phase put it in. */
+static void leave_phase(struct connection *connection)
+{
+	struct server *server = connection->server;
+
+	if (connection->phase == PHASE_HANDSHAKE) {
+		TAILQ_REMOVE(&server->handshakes, connection, timed);
+		server->handshake_count--;
+		free(connection->negotiation);
+		connection->negotiation = NULL;
+	} else if (connection->phase == PHASE_LINGER) {
+		TAILQ_REMOVE(&server->lingering, connection, timed);
+	}
+}
+
+static void forget_requests(struct connection *connection)
+{
+	struct request *request;
+
+	while ((request = TAILQ_FIRST(&connection->replies))) {
+		TAILQ_REMOVE(&connection->replies, request, link);
+		if (!request->running)
+			request_free(request);
+	}
+	if (connection->receiving && !connection->receiving->running)
+		request_free(connection->receiving);
+	connection->receiving = NULL;
+}
+
+void connection_release(struct connection *connection)
+{
+	if (connection->running_count)
+		return;
+	TAILQ_REMOVE(&connection->server->connections, connection, all);
+	TAILQ_INSERT_TAIL(&connection->server->dead, connection, all);
+}
+
+static void log_event(const struct connection *connection, const char *why)
+{
+	const struct negotiation *n = connection->negotiation;
+
+	if (!why)
+		return;
+	if (connection->export)
+		log_line("%s: export \"%s\": %s", connection->peer, connection->export->set.name,
+			 why);
+	else if (n && n->name[0])
+		log_line("%s: export \"%s\": %s", connection->peer, n->name, why);
+	else
+		log_line("%s: %s", connection->peer, why);
+}
+
+void connection_close(struct connection *connection, const char *why)
+{
+	struct server *server = connection->server;
+
+	log_event(connection, why);
+	leave_phase(connection);
+	connection->phase = PHASE_CLOSED;
+	if (connection->is_runnable)
+		TAILQ_REMOVE(&server->runnable, connection, runnable);
+	if (connection->is_waiting)
+		TAILQ_REMOVE(&server->payload.waiting, connection, waiting);
+	loop_forget(server->loop, &connection->watch);
+	close(connection->watch.fd);
+	forget_requests(connection);
+	free(connection->stash);
+	if (connection->export)
+		connection->export->connections--;
+	server->connection_count--;
+	connection_release(connection);
+}
+
+static void begin_transmission(struct connection *connection)
+{
+	struct negotiation *n = connection->negotiation;
+
+	connection->export = n->export;
+	connection->export->connections++;
+	connection->structured = n->structured;
+	leave_phase(connection);
+	connection->phase = PHASE_TRANSMISSION;
+	log_event(connection, "attached");
+}
+
+/* What is to be said was said: waits for the client to close first, so that it reads all. */
+static void begin_linger(struct connection *connection)
+{
+	leave_phase(connection);
+	connection->phase = PHASE_LINGER;
+	connection->deadline_ms = server_now_ms() + LINGER_TIMEOUT_MS;
+	TAILQ_INSERT_TAIL(&connection->server->lingering, connection, timed);
+	shutdown(connection->watch.fd, SHUT_WR);
+}
+
+static int send_handshake(struct connection *connection)
+{
+	struct negotiation *n = connection->negotiation;
+
+	while (n->out_have && !connection->congested) {
+		ssize_t sent = send(connection->watch.fd, n->out + n->out_sent,
+				    n->out_have - n->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (sent < 0 && errno != EAGAIN && errno != EINTR)
+			return -errno;
+		connection->congested = sent < 0;
+		n->out_sent += sent > 0 ? (size_t)sent : 0;
+		if (n->out_sent == n->out_have)
+			negotiate_sent(n);
+	}
+	if (n->out_have)
+		return 0;
+	if (n->state == NEGOTIATE_READY)
+		begin_transmission(connection);
+	else if (n->state == NEGOTIATE_ABORTED)
+		begin_linger(connection);
+	return 0;
+}
+
+static int send_output(struct connection *connection)
+{
+	if (connection->phase == PHASE_HANDSHAKE)
+		return send_handshake(connection);
+	return connection->phase == PHASE_TRANSMISSION ? reply_send(connection) : 0;
+}
+
+/* Gives bytes to the stage that the connection is in; returns how many it took. */
+static ssize_t feed(struct connection *connection, const uint8_t *data, size_t length)
+{
+	switch (connection->phase) {
+	case PHASE_HANDSHAKE:
+		return negotiate_feed(connection->negotiation, data, length);
+	case PHASE_TRANSMISSION:
+		return serve_feed(connection, data, length);
+	default:
+		return (ssize_t)length;
+	}
+}
+
+static int keep(struct connection *connection, const uint8_t *data, size_t length)
+{
+	if (!length)
+		return 0;
+	connection->stash = malloc(length);
+	if (!connection->stash)
+		return -ENOMEM;
+	memcpy(connection->stash, data, length);
+	connection->stash_bytes = (uint32_t)length;
+	connection->stash_taken = 0;
+	return 0;
+}
+
+/* 1 when some of the stash was taken, 0 when it still has to wait. */
+static int feed_stash(struct connection *connection)
+{
+	ssize_t n = feed(connection, connection->stash + connection->stash_taken,
+			 connection->stash_bytes - connection->stash_taken);
+
+	if (n < 0)
+		return (int)n;
+	connection->stash_taken += (uint32_t)n;
+	if (connection->stash_taken == connection->stash_bytes) {
+		free(connection->stash);
+		connection->stash = NULL;
+	}
+	return n > 0;
+}
+
+static int end_of_input(struct connection *connection)
+{
+	if (connection->phase != PHASE_TRANSMISSION || connection->receiving ||
+	    connection->header_have)
+		return -ECONNRESET;
+	connection->ending = true;
+	return 0;
+}
+
+/* One read: payload goes straight to its buffers, the rest through the receive buffer. */
+static int receive(struct connection *connection)
+{
+	struct server *server = connection->server;
+	struct iovec iov[PIECE_BUFFERS_MAX + 1];
+	struct msghdr message = {.msg_iov = iov};
+	size_t room = 0, over = 0;
+	ssize_t n;
+	int count = 0;
+
+	connection->readable = false;
+	if (connection->phase == PHASE_TRANSMISSION)
+		count = serve_room(connection, iov);
+	if (connection->blocked)
+		return 0;
+	for (int i = 0; i < count; i++)
+		room += iov[i].iov_len;
+	iov[count] = (struct iovec){server->receive_buffer, sizeof(server->receive_buffer)};
+	message.msg_iovlen = (size_t)count + 1;
+	n = recvmsg(connection->watch.fd, &message, MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (n == 0)
+		return end_of_input(connection);
+	if ((size_t)n > room)
+		over = (size_t)n - room;
+	if (room)
+		serve_received(connection, (size_t)n - over);
+	n = feed(connection, server->receive_buffer, over);
+	if (n < 0)
+		return (int)n;
+	return keep(connection, server->receive_buffer + n, over - (size_t)n) ?: 1;
+}
+
+/* 1 when something was taken, 0 when there is nothing to take, -errno. */
+static int take_input(struct connection *connection)
+{
+	connection->blocked = false;
+	if (connection->phase == PHASE_TRANSMISSION)
+		serve_resume(connection);
+	if (connection->blocked)
+		return 0;
+	if (connection->stash)
+		return feed_stash(connection);
+	if (!connection->readable || (connection->ending && !connection->receiving))
+		return 0;
+	if (connection->phase == PHASE_HANDSHAKE && connection->negotiation->out_have)
+		return 0;
+	return receive(connection);
+}
+
+static unsigned int wanted_events(const struct connection *connection)
+{
+	bool handshake = connection->phase == PHASE_HANDSHAKE;
+	bool taking = !connection->blocked && !connection->stash &&
+		      (!connection->ending || connection->receiving) &&
+		      !(handshake && connection->negotiation->out_have);
+
+	return (taking ? LOOP_READ : 0) | (connection->congested ? LOOP_WRITE : 0);
+}
+
+static const char *why_ended(const struct connection *connection, int error)
+{
+	if (connection->negotiation && connection->negotiation->why)
+		return connection->negotiation->why;
+	if (connection->phase == PHASE_LINGER)
+		return NULL;
+	if (connection->broken)
+		return "dropped: a read failed in the middle of its answer";
+	if (error == -EPROTO)
+		return "dropped: not an NBD request";
+	if (connection->phase == PHASE_HANDSHAKE && error == -ECONNRESET)
+		return "left during the handshake";
+	if (error == -ECONNRESET)
+		return "client is gone";
+	return strerror(-error);
+}
+
+/* All that was asked is answered. */
+static void end_transmission(struct connection *connection)
+{
+	if (connection->server->draining)
+		begin_linger(connection);
+	else
+		connection_close(connection, connection->said_disc ? "disconnected"
+								   : "closed without NBD_CMD_DISC");
+}
+
+void connection_run(struct connection *connection)
+{
+	int r;
+
+	do {
+		r = send_output(connection);
+		if (!r)
+			r = take_input(connection);
+	} while (r > 0);
+	connection->is_runnable = false; /* what the last answers free may unblock us again */
+	if (!r)
+		r = send_output(connection);
+	if (r < 0) {
+		connection_close(connection, why_ended(connection, r));
+		return;
+	}
+	if (connection->phase == PHASE_TRANSMISSION && connection->ending &&
+	    !connection->request_count) {
+		end_transmission(connection);
+		return;
+	}
+	loop_change(connection->server->loop, &connection->watch, wanted_events(connection));
+}
+
+void connection_drain(struct connection *connection)
+{
+	if (connection->phase == PHASE_HANDSHAKE) {
+		connection_close(connection, NULL);
+		return;
+	}
+	connection->ending = true;
+	connection_schedule(connection);
+}

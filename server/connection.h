@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One client: payload.c (the buffers that all clients share), connection.c (its
+ * socket, from accept to close), serve.c (its requests) and reply.c (the
+ * answers). Everything here runs on the loop's thread.
+ */
+#ifndef SERVER_CONNECTION_H
+#define SERVER_CONNECTION_H
+
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "server/export.h"
+#include "server/loop.h"
+#include "server/negotiate.h"
+
+enum {
+	PAYLOAD_BYTES = 256 << 10,     /* one buffer */
+	PAYLOAD_BUFFERS = 128,	       /* of all connections: 32 MiB */
+	CONNECTION_BUFFERS_MAX = 32,   /* of one connection */
+	CONNECTION_REQUESTS_MAX = 128, /* in flight; what a Linux client has per socket */
+	RECEIVE_BYTES = 16 << 10,      /* read at once beside payload */
+	ZERO_PIECE_BYTES = 32 << 20,   /* of TRIM and WRITE_ZEROES; others get a turn between */
+	REPLY_HEADER_MAX_BYTES = WIRE_CHUNK_BYTES + WIRE_CHUNK_DATA_BYTES,
+};
+
+struct connection;
+TAILQ_HEAD(connection_list, connection);
+
+/* payload.c */
+
+struct payload_pool {
+	uint8_t *memory;
+	uint8_t *free[PAYLOAD_BUFFERS];
+	unsigned int free_count;
+	struct connection_list waiting; /* for a buffer, longest first */
+};
+
+int payload_open(struct payload_pool *pool);
+void payload_close(struct payload_pool *pool);
+
+/* Schedules as many of the waiting connections as there are buffers. */
+void payload_wake(struct payload_pool *pool);
+
+/* Takes up to wanted buffers and returns how many there were. */
+unsigned int payload_take(struct payload_pool *pool, uint8_t **buffers, unsigned int wanted);
+void payload_give(struct payload_pool *pool, uint8_t **buffers, unsigned int count);
+
+/* One command of a client, from its header to the last byte of its answer. */
+struct request {
+	struct storage_job job; /* first: job and request are one address */
+	struct connection *connection;
+	TAILQ_ENTRY(request) link; /* connection.replies */
+	uint64_t cookie;
+	uint64_t offset_bytes; /* of the piece at hand */
+	uint32_t left_bytes;   /* from there to the end of the request */
+	uint32_t piece_bytes;
+	uint32_t received_bytes; /* of the piece: WRITE */
+	uint32_t sent_bytes;	 /* of header and piece: READ */
+	uint16_t type, flags;
+	bool running; /* the storage has it */
+	bool loading; /* READ: the next piece is not here yet */
+	uint8_t header_bytes;
+	uint8_t header[REPLY_HEADER_MAX_BYTES];
+	int error; /* 0 or -errno: what the client will be told */
+	uint8_t buffer_count;
+	uint8_t *buffers[PIECE_BUFFERS_MAX];
+};
+TAILQ_HEAD(request_list, request);
+
+enum phase {
+	PHASE_HANDSHAKE,
+	PHASE_TRANSMISSION,
+	PHASE_LINGER, /* our last byte is sent; what the client still sends is discarded */
+	PHASE_CLOSED, /* the socket is gone; freed when the storage is done with its requests */
+};
+
+struct connection {
+	struct watch watch; /* first: watch and connection are one address */
+	struct server *server;
+	enum phase phase;
+	bool structured;
+	bool readable;	/* the socket has something */
+	bool congested; /* the socket takes nothing more */
+	bool blocked;	/* nothing is read until a buffer or a request is free */
+	bool ending;	/* no further request is read: DISC, end of file, shutdown */
+	bool said_disc;
+	bool broken; /* a READ failed after its success was announced */
+	bool is_runnable, is_waiting;
+	uint8_t header_have;
+	uint8_t header[WIRE_REQUEST_BYTES];
+	char peer[56];
+	TAILQ_ENTRY(connection) all;	  /* server.connections */
+	TAILQ_ENTRY(connection) timed;	  /* server.handshakes or server.lingering */
+	TAILQ_ENTRY(connection) runnable; /* server.runnable */
+	TAILQ_ENTRY(connection) waiting;  /* payload_pool.waiting */
+	uint64_t deadline_ms;		  /* of handshake or lingering */
+	struct negotiation *negotiation;  /* PHASE_HANDSHAKE */
+	struct export *export;
+	struct request *receiving;   /* WRITE whose payload arrives, or READ without buffer */
+	struct request_list replies; /* ready to be sent, in this order */
+	unsigned int request_count, running_count, buffer_count;
+	uint8_t *stash; /* bytes that were read but have to wait: only while blocked */
+	uint32_t stash_bytes, stash_taken;
+};
+
+/* connection.c */
+
+/*
+ * Takes fd over and begins the handshake. peer is the address for messages.
+ * -errno: fd is closed.
+ */
+int connection_open(struct server *server, int fd, const char *peer);
+
+/* Closes the socket now; replies that were not sent are lost. why is for the log, NULL: silent. */
+void connection_close(struct connection *connection, const char *why);
+
+/* Asks that connection_run() is called at the end of this batch. */
+void connection_schedule(struct connection *connection);
+void connection_run(struct connection *connection);
+
+/* Frees a closed connection at the end of the batch if the storage has none of its requests. */
+void connection_release(struct connection *connection);
+
+/* No further request: ends when what is in flight was answered. */
+void connection_drain(struct connection *connection);
+
+/* serve.c */
+
+/* Takes bytes of the transmission phase; returns how many, fewer when blocked; -errno: close. */
+ssize_t serve_feed(struct connection *connection, const uint8_t *data, size_t length);
+
+/* Tries again what waited for a buffer. */
+void serve_resume(struct connection *connection);
+
+/* Where the socket may read payload straight to; serve_received() says that it did. */
+int serve_room(struct connection *connection, struct iovec iov[PIECE_BUFFERS_MAX]);
+void serve_received(struct connection *connection, size_t bytes);
+
+/* The next piece of a READ into the buffers that request has. */
+void serve_load(struct request *request);
+void request_free(struct request *request);
+
+/* reply.c */
+
+/* Puts the answer to request, or to a piece of a READ, in the queue of its connection. */
+void reply_queue(struct request *request);
+
+/* Sends what the socket takes; -errno when the connection has to end. */
+int reply_send(struct connection *connection);
+
+#endif

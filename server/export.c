@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * An export: one file or block device, opened once and shared by all of its
+ * connections, so that a flush on one of them covers the writes of all
+ * (NBD_FLAG_CAN_MULTI_CONN). Settings enter, storage operations run on the
+ * threads of storage-pool.c. Besides preadv() and pwritev() it is POSIX; what
+ * only Linux has is in export-linux.c.
+ */
+#include "server/export.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/nbd-proto.h"
+
+enum { ZEROES_BYTES = 256 << 10 };
+
+static const uint8_t zeroes[ZEROES_BYTES];
+
+int export_settings_init(struct export_settings *settings, const char *name, const char *path)
+{
+	*settings = (struct export_settings){
+		.name = strdup(name),
+		.path = path ? strdup(path) : NULL,
+		.flush = true,
+		.fua = true,
+		.trim = true,
+	};
+	if (settings->name && (settings->path || !path))
+		return 0;
+	export_settings_free(settings);
+	return -ENOMEM;
+}
+
+void export_settings_free(struct export_settings *settings)
+{
+	free(settings->name);
+	free(settings->path);
+	free(settings->description);
+	*settings = (struct export_settings){0};
+}
+
+static uint16_t transmission_flags(const struct export_settings *set)
+{
+	uint16_t flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_CAN_MULTI_CONN;
+
+	if (set->flush)
+		flags |= NBD_FLAG_SEND_FLUSH;
+	if (set->rotational)
+		flags |= NBD_FLAG_ROTATIONAL;
+	if (set->readonly)
+		return flags | NBD_FLAG_READ_ONLY;
+	if (set->fua)
+		flags |= NBD_FLAG_SEND_FUA;
+	if (set->trim)
+		flags |= NBD_FLAG_SEND_TRIM;
+	return flags | NBD_FLAG_SEND_WRITE_ZEROES;
+}
+
+static int open_file(const struct export_settings *set, int *ret_fd, char *why, size_t why_size)
+{
+	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK; /* no wait for the writer of a FIFO */
+	int fd, error;
+
+	flags |= set->readonly ? O_RDONLY : O_RDWR;
+	if (set->sync)
+		flags |= O_DSYNC;
+	fd = open(set->path, flags);
+	if (fd >= 0) {
+		*ret_fd = fd;
+		return 0;
+	}
+	error = errno;
+	if (!set->readonly && (error == EACCES || error == EROFS || error == EPERM))
+		snprintf(why, why_size, "cannot open for writing: %s; -r exports it read-only",
+			 strerror(error));
+	else
+		snprintf(why, why_size, "cannot open: %s", strerror(error));
+	return -error;
+}
+
+static int measure(struct export *export, char *why, size_t why_size)
+{
+	uint64_t asked_bytes = export->set.size_bytes;
+	struct stat st;
+	off_t end;
+
+	if (fstat(export->fd, &st) < 0)
+		goto err;
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+		snprintf(why, why_size, "is neither a file nor a block device");
+		return -EINVAL;
+	}
+	end = lseek(export->fd, 0, SEEK_END);
+	if (end < 0)
+		goto err;
+	if (asked_bytes > (uint64_t)end) {
+		snprintf(why, why_size,
+			 "has %jd bytes, less than the size of %" PRIu64 " asked for",
+			 (intmax_t)end, asked_bytes);
+		return -EINVAL;
+	}
+	if (end == 0) {
+		snprintf(why, why_size, "is empty; give it a size (truncate -s SIZE FILE)");
+		return -EINVAL;
+	}
+	export->size_bytes = asked_bytes ? asked_bytes : (uint64_t)end;
+	return 0;
+err:
+	snprintf(why, why_size, "cannot find its size: %s", strerror(errno));
+	return -errno;
+}
+
+int export_open(struct export_settings *settings, struct export **ret, char *why, size_t why_size)
+{
+	struct export *export = calloc(1, sizeof(*export));
+	int r;
+
+	if (!export) {
+		snprintf(why, why_size, "out of memory");
+		return -ENOMEM;
+	}
+	export->set = *settings;
+	export->flags = transmission_flags(settings);
+	r = open_file(settings, &export->fd, why, why_size);
+	if (r < 0)
+		goto err_free;
+	r = measure(export, why, why_size);
+	if (r < 0)
+		goto err_close;
+	*settings = (struct export_settings){0};
+	*ret = export;
+	return 0;
+err_close:
+	close(export->fd);
+err_free:
+	free(export);
+	return r;
+}
+
+void export_close(struct export *export)
+{
+	close(export->fd);
+	export_settings_free(&export->set);
+	free(export);
+}
+
+int export_table_add(struct export_table *table, struct export *export)
+{
+	struct export **list;
+
+	if (export_find(table, export->set.name, strlen(export->set.name)))
+		return -EEXIST;
+	list = realloc(table->list, (table->count + 1) * sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	table->list = list;
+	table->list[table->count++] = export;
+	return 0;
+}
+
+struct export *export_find(const struct export_table *table, const char *name, size_t length)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		struct export *export = table->list[i];
+
+		if (strlen(export->set.name) == length && !memcmp(export->set.name, name, length))
+			return export;
+	}
+	return NULL;
+}
+
+void export_table_free(struct export_table *table)
+{
+	for (size_t i = 0; i < table->count; i++)
+		export_close(table->list[i]);
+	free(table->list);
+	*table = (struct export_table){0};
+}
+
+/* Drops the first bytes of iov; returns the entries that are left. */
+static int advance(struct iovec **iov, int iov_count, size_t bytes)
+{
+	while (iov_count && bytes >= (*iov)->iov_len) {
+		bytes -= (*iov)->iov_len;
+		(*iov)++;
+		iov_count--;
+	}
+	if (iov_count) {
+		(*iov)->iov_base = (uint8_t *)(*iov)->iov_base + bytes;
+		(*iov)->iov_len -= bytes;
+	}
+	return iov_count;
+}
+
+int export_read(struct export *export, struct iovec *iov, int iov_count, uint64_t offset_bytes)
+{
+	while (iov_count) {
+		ssize_t n = preadv(export->fd, iov, iov_count, (off_t)offset_bytes);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		offset_bytes += (size_t)n;
+		iov_count = advance(&iov, iov_count, (size_t)n);
+	}
+	return 0;
+}
+
+int export_write(struct export *export, struct iovec *iov, int iov_count, uint64_t offset_bytes)
+{
+	while (iov_count) {
+		ssize_t n = pwritev(export->fd, iov, iov_count, (off_t)offset_bytes);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		offset_bytes += (size_t)n;
+		iov_count = advance(&iov, iov_count, (size_t)n);
+	}
+	return 0;
+}
+
+int export_flush(struct export *export)
+{
+	int error = atomic_load(&export->flush_error);
+
+	if (error)
+		return error;
+	while (fdatasync(export->fd) < 0) {
+		if (errno == EINTR)
+			continue;
+		error = -errno;
+		atomic_store(&export->flush_error, error);
+		return error;
+	}
+	return 0;
+}
+
+static int write_zeroes(struct export *export, uint64_t offset_bytes, uint64_t length_bytes)
+{
+	while (length_bytes) {
+		size_t bytes = length_bytes < ZEROES_BYTES ? length_bytes : ZEROES_BYTES;
+		struct iovec iov = {(void *)zeroes, bytes};
+		int r = export_write(export, &iov, 1, offset_bytes);
+
+		if (r < 0)
+			return r;
+		offset_bytes += bytes;
+		length_bytes -= bytes;
+	}
+	return 0;
+}
+
+/* A range that no file system call takes: odd sectors of a device, or no such call. */
+static bool refused(int error)
+{
+	return error == -EOPNOTSUPP || error == -EINVAL || error == -ENOSYS || error == -ENODEV;
+}
+
+int export_trim(struct export *export, uint64_t offset_bytes, uint64_t length_bytes)
+{
+	int r;
+
+	if (atomic_load(&export->cannot_punch))
+		return 0;
+	r = export_punch(export->fd, offset_bytes, length_bytes);
+	if (!refused(r))
+		return r;
+	if (r != -EINVAL)
+		atomic_store(&export->cannot_punch, true);
+	return 0; /* NBD_CMD_TRIM is a hint: the data may stay */
+}
+
+int export_zero(struct export *export, uint64_t offset_bytes, uint64_t length_bytes, bool no_hole)
+{
+	int r;
+
+	if (!no_hole && !atomic_load(&export->cannot_punch)) {
+		r = export_punch(export->fd, offset_bytes, length_bytes);
+		if (!refused(r))
+			return r;
+		if (r != -EINVAL)
+			atomic_store(&export->cannot_punch, true);
+	}
+	if (!atomic_load(&export->cannot_zero)) {
+		r = export_zero_range(export->fd, offset_bytes, length_bytes);
+		if (!refused(r))
+			return r;
+		if (r != -EINVAL)
+			atomic_store(&export->cannot_zero, true);
+	}
+	return write_zeroes(export, offset_bytes, length_bytes);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Exports and the storage below them: export.c, export-linux.c,
+ * storage-pool.c and flush.c, in the order in which a request meets them.
+ */
+#ifndef SERVER_EXPORT_H
+#define SERVER_EXPORT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include <time.h>
+
+struct export;
+
+/* A piece of a request is at most this many buffers of PAYLOAD_BYTES. */
+enum { PIECE_BUFFERS_MAX = 4 };
+
+enum storage_op { STORAGE_READ, STORAGE_WRITE, STORAGE_FLUSH, STORAGE_TRIM, STORAGE_ZERO };
+
+/*
+ * One operation on an export. Its owner keeps it, and the memory that iov names,
+ * until done() was called on the loop's thread.
+ */
+struct storage_job {
+	struct storage_job *next;
+	void (*done)(struct storage_job *job);
+	struct export *export;
+	enum storage_op op;
+	bool no_hole; /* STORAGE_ZERO: keep the blocks allocated */
+	int iov_count;
+	struct iovec iov[PIECE_BUFFERS_MAX]; /* STORAGE_READ, STORAGE_WRITE */
+	uint64_t offset_bytes;
+	uint64_t length_bytes;
+	int result; /* 0 or -errno, valid in done() */
+};
+
+/* What the command line or a section of the configuration asks for; owns its strings. */
+struct export_settings {
+	char *name; /* "" is the default export */
+	char *path;
+	char *description;	      /* NULL: none */
+	uint64_t size_bytes;	      /* 0: the size of the file */
+	unsigned int max_connections; /* 0: no limit */
+	bool readonly, flush, fua, trim, rotational, sync;
+};
+
+struct export
+{
+	struct export_settings set;
+	int fd;
+	uint64_t size_bytes;
+	uint16_t flags; /* enum nbd_transmission_flag; NBD_FLAG_SEND_DF belongs to a connection */
+	unsigned int connections;
+
+	/* Any storage thread. The first flush that failed is the answer to each later one:
+	 * the kernel drops the pages that it could not write, so that a second fdatasync()
+	 * would report success for data that is lost. */
+	atomic_int flush_error;
+	atomic_bool cannot_punch, cannot_zero; /* the file system refused it once */
+
+	/* The loop's thread. One fdatasync() runs; those who wait share the next one. */
+	struct storage_job flush_job;
+	struct storage_job *flush_served, *flush_waiting;
+	struct storage *storage;
+
+	time_t error_logged_s; /* at most one line a second says that the storage failed */
+	unsigned long errors_not_logged;
+};
+
+/* Exports keep their address and their place for the life of the table. */
+struct export_table {
+	struct export **list;
+	size_t count;
+	bool allow_list; /* NBD_OPT_LIST may name them */
+};
+
+/* export.c */
+
+/* Every capability on, writable, no limits; name and path are copied. -ENOMEM. */
+int export_settings_init(struct export_settings *settings, const char *name, const char *path);
+void export_settings_free(struct export_settings *settings);
+
+/*
+ * Opens what settings name, and takes the settings over when it succeeds. On
+ * failure returns -errno with one clause for the message in why.
+ */
+int export_open(struct export_settings *settings, struct export **ret, char *why, size_t why_size);
+void export_close(struct export *export);
+
+/* Takes export over; -EEXIST when the name is taken, -ENOMEM. */
+int export_table_add(struct export_table *table, struct export *export);
+struct export *export_find(const struct export_table *table, const char *name, size_t length);
+void export_table_free(struct export_table *table);
+
+/*
+ * What the storage threads call. The range lies inside the export. All return 0
+ * or -errno. A read behind the end of a file that became shorter is -EIO.
+ */
+int export_read(struct export *export, struct iovec *iov, int iov_count, uint64_t offset_bytes);
+int export_write(struct export *export, struct iovec *iov, int iov_count, uint64_t offset_bytes);
+int export_flush(struct export *export);
+int export_trim(struct export *export, uint64_t offset_bytes, uint64_t length_bytes);
+int export_zero(struct export *export, uint64_t offset_bytes, uint64_t length_bytes, bool no_hole);
+
+/* export-linux.c: -EOPNOTSUPP where the file or the file system cannot. */
+int export_punch(int fd, uint64_t offset_bytes, uint64_t length_bytes);
+int export_zero_range(int fd, uint64_t offset_bytes, uint64_t length_bytes);
+
+/* storage-pool.c */
+
+/*
+ * Starts the threads. notify(arg) is called on one of them when finished jobs
+ * wait for storage_complete(). Half of the threads at most (one of one) work on
+ * flush, trim and zero, which can take long. -errno.
+ */
+int storage_start(struct storage **ret, unsigned int threads, void (*notify)(void *), void *arg);
+void storage_submit(struct storage *storage, struct storage_job *job);
+
+/* Calls done() of all jobs that have finished. On the loop's thread. */
+void storage_complete(struct storage *storage);
+
+/* Ends the threads when they have finished what was submitted. */
+void storage_stop(struct storage *storage);
+
+/* flush.c: like storage_submit() for STORAGE_FLUSH; flushes that wait become one. */
+void flush_submit(struct storage *storage, struct storage_job *job);
+
+#endif

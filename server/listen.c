@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Listening sockets: addresses enter, connections leave to connection.c. Dead
+ * peers are found by keepalive and by TCP_USER_TIMEOUT, which also ends a
+ * connection whose client takes nothing for that long.
+ */
+#include "server/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+enum {
+	ACCEPTS_PER_TURN = 64,
+	ACCEPT_PAUSE_MS = 200,
+	KEEPALIVE_IDLE_S = 60,
+	KEEPALIVE_INTERVAL_S = 20,
+	USER_TIMEOUT_MS = 300000,
+};
+
+static void set_option(int fd, int level, int option, int value)
+{
+	setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+static void tune(int fd)
+{
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+	set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
+}
+
+static void welcome(struct server *server, int fd, const struct sockaddr *address, socklen_t length)
+{
+	char peer[sizeof(((struct connection *)NULL)->peer)];
+	int r;
+
+	address_format(address, length, peer, sizeof(peer));
+	if (server->connection_count >= server->connections_max) {
+		log_line("%s: refused: %u connections are the limit", peer,
+			 server->connections_max);
+		close(fd);
+		return;
+	}
+	if (server->handshake_count >= HANDSHAKES_MAX)
+		connection_close(TAILQ_FIRST(&server->handshakes),
+				 "gave way: too many unfinished handshakes");
+	r = connection_open(server, fd, peer);
+	if (r < 0)
+		log_line("%s: refused: %s", peer, strerror(-r));
+}
+
+static void want_accept(struct server *server, bool wanted)
+{
+	for (unsigned int i = 0; i < server->listener_count; i++)
+		loop_change(server->loop, &server->listeners[i].watch, wanted ? LOOP_READ : 0);
+}
+
+static void pause_accept(struct server *server, int error)
+{
+	log_line("cannot accept: %s; trying again", strerror(error));
+	want_accept(server, false);
+	server->accept_again_ms = server_now_ms() + ACCEPT_PAUSE_MS;
+}
+
+void listen_resume(struct server *server)
+{
+	server->accept_again_ms = 0;
+	want_accept(server, true);
+}
+
+static bool is_lack_of_resources(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void on_ready(struct watch *watch, unsigned int events)
+{
+	struct server *server = ((struct listener *)watch)->server;
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		struct sockaddr_storage address;
+		socklen_t length = sizeof(address);
+		int fd = accept4(watch->fd, (struct sockaddr *)&address, &length,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0 && is_lack_of_resources(errno))
+			pause_accept(server, errno);
+		if (fd < 0)
+			return;
+		tune(fd);
+		welcome(server, fd, (struct sockaddr *)&address, length);
+	}
+}
+
+static int open_socket(const struct addrinfo *info)
+{
+	int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (info->ai_family == AF_INET6)
+		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	if (bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
+/* Sockets of one address share a port, also when the system chose it. */
+static void use_port_of(int fd, struct addrinfo *info)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+		return;
+	/* The port has the same place in both kinds of address. */
+	((struct sockaddr_in *)info->ai_addr)->sin_port =
+		((struct sockaddr_in *)&address)->sin_port;
+}
+
+static int add_listener(struct server *server, int fd)
+{
+	struct listener *listener;
+	int r;
+
+	if (server->listener_count == LISTENERS_MAX)
+		return -E2BIG;
+	listener = &server->listeners[server->listener_count];
+	*listener = (struct listener){{fd, LOOP_READ, on_ready}, server};
+	r = loop_watch(server->loop, &listener->watch);
+	if (!r)
+		server->listener_count++;
+	return r;
+}
+
+static struct addrinfo *resolve(const struct listen_address *address)
+{
+	struct addrinfo hints = {
+		.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+		.ai_socktype = SOCK_STREAM,
+	};
+	struct addrinfo *list;
+	char port[8];
+	int r;
+
+	snprintf(port, sizeof(port), "%u", address->port);
+	r = getaddrinfo(address->host[0] ? address->host : NULL, port, &hints, &list);
+	if (r)
+		die(1, "%s: cannot listen: %s", address->host, gai_strerror(r));
+	return list;
+}
+
+void listen_open(struct server *server, const struct listen_address *address)
+{
+	struct addrinfo *list = resolve(address);
+	int r = 0, first = -1;
+
+	for (struct addrinfo *info = list; info; info = info->ai_next) {
+		int fd;
+
+		if (first >= 0 && !address->port)
+			use_port_of(first, info);
+		fd = open_socket(info);
+		/* A machine may lack one of IPv4 and IPv6; "every address" is what it has. */
+		if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) {
+			r = fd;
+			continue;
+		}
+		r = fd < 0 ? fd : add_listener(server, fd);
+		if (r < 0)
+			break;
+		first = fd;
+	}
+	freeaddrinfo(list);
+	if (r < 0 && (first < 0 || (r != -EAFNOSUPPORT && r != -EADDRNOTAVAIL)))
+		die(1, "%s:%u: cannot listen: %s", address->host, address->port, strerror(-r));
+}
+
+void listen_announce(const struct server *server)
+{
+	for (unsigned int i = 0; i < server->listener_count; i++) {
+		struct sockaddr_storage address;
+		socklen_t length = sizeof(address);
+		char text[80];
+
+		getsockname(server->listeners[i].watch.fd, (struct sockaddr *)&address, &length);
+		address_format((struct sockaddr *)&address, length, text, sizeof(text));
+		log_line("ready: listening on %s", text);
+	}
+}
+
+void listen_stop(struct server *server)
+{
+	for (unsigned int i = 0; i < server->listener_count; i++) {
+		loop_forget(server->loop, &server->listeners[i].watch);
+		close(server->listeners[i].watch.fd);
+	}
+	server->listener_count = 0;
+	server->accept_again_ms = 0;
+}

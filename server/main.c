@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * nbd-server: options and configuration, then sockets, privileges, exports, and
+ * the loop until it is told to end. Whatever is wrong is said before the first
+ * client is accepted.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/nbd-proto.h"
+#include "server/server.h"
+
+static struct server server;
+
+/* Beyond connections: exports, listeners and the loop's own. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+_Noreturn static void print_section(const struct options *options)
+{
+	printf("[%s]\n\texportname = %s\n", options->output_section, options->file);
+	if (options->size_bytes)
+		printf("\tfilesize = %llu\n", (unsigned long long)options->size_bytes);
+	if (options->readonly)
+		printf("\treadonly = true\n");
+	exit(fflush(stdout) ? 1 : 0);
+}
+
+static void read_config(const struct options *options, struct config *config)
+{
+	*config = (struct config){
+		.port = NBD_DEFAULT_PORT,
+		.storage_threads = STORAGE_THREADS_DEFAULT,
+		.allow_list = true,
+	};
+	if (!options->config_path)
+		return;
+	if (config_read(options->config_path, config) < 0)
+		exit(EXIT_USAGE);
+	if (!config->export_count && !options->file)
+		die(EXIT_USAGE, "%s: has no section of an export", options->config_path);
+}
+
+/* Where the command line and the configuration want it, the command line first. */
+static void open_listeners(const struct options *options, const struct config *config)
+{
+	struct listen_address all = {"", options->port_given ? options->port : config->port};
+
+	if (options->listen_given) {
+		listen_open(&server, &options->listen);
+		return;
+	}
+	for (unsigned int i = 0; i < config->listen_count; i++) {
+		struct listen_address address = config->listen[i];
+
+		if (options->port_given)
+			address.port = options->port;
+		listen_open(&server, &address);
+	}
+	if (!config->listen_count)
+		listen_open(&server, &all);
+}
+
+/* FILE of the command line is the default export. */
+static void open_file(const struct options *options)
+{
+	struct export_settings set;
+	struct export *export;
+	char why[TEXT_MAX];
+
+	if (export_settings_init(&set, "", options->file) < 0)
+		die(1, "out of memory");
+	set.size_bytes = options->size_bytes;
+	set.readonly = options->readonly;
+	if (export_open(&set, &export, why, sizeof(why)) < 0)
+		die(1, "%s: %s", options->file, why);
+	if (export_table_add(&server.exports, export) < 0)
+		die(1, "out of memory");
+}
+
+static void open_exports(const struct options *options, struct config *config)
+{
+	server.exports.allow_list = config->allow_list;
+	if (options->file)
+		open_file(options);
+	if (load_exports(&server, config) < 0)
+		exit(1);
+}
+
+static void begin_service(const struct options *options)
+{
+	if (options->pid_path)
+		daemon_write_pid(options->pid_path);
+	if (options->inetd) {
+		server.one_client = true;
+		if (connection_open(&server, STDIN_FILENO, "standard input") < 0)
+			die(1, "standard input: not a connection");
+	}
+	listen_announce(&server);
+	daemon_ready();
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct config config;
+	int r;
+
+	log_init("nbd-server");
+	options_parse(argc, argv, &options);
+	if (options.output_section)
+		print_section(&options);
+	read_config(&options, &config);
+	raise_descriptor_limit();
+	if (!options.foreground && !options.inetd)
+		daemon_fork();
+	r = server_open(&server, config.storage_threads);
+	if (r < 0)
+		die(1, "cannot start: %s", strerror(-r));
+	server.connections_max = options.max_connections;
+	server.config_path = options.config_path;
+	if (!options.inetd)
+		open_listeners(&options, &config);
+	daemon_drop_privileges(config.user, config.group);
+	open_exports(&options, &config);
+	config_free(&config);
+	begin_service(&options);
+	r = server_run(&server);
+	server_close(&server);
+	if (r < 0)
+		die(1, "event loop: %s", strerror(-r));
+	if (options.pid_path)
+		unlink(options.pid_path);
+	return 0;
+}

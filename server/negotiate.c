@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The newstyle handshake, server side ("Handshake phase" of the specification).
+ * Bytes of a client enter, answers and at last an export leave. One function per
+ * option. INFO and GO are one function, so that they tell the same.
+ */
+#include "server/negotiate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/nbd-proto.h"
+
+/* Larger payloads work too, as they are streamed; this is what a client may rely on. */
+enum { MAX_PAYLOAD_BYTES = 64 << 20, PREFERRED_BYTES = 4096 };
+
+static uint8_t *out_end(struct negotiation *n)
+{
+	return n->out + n->out_have;
+}
+
+static size_t out_room(const struct negotiation *n)
+{
+	return sizeof(n->out) - n->out_have;
+}
+
+static void put_reply(struct negotiation *n, uint32_t type, uint32_t length)
+{
+	struct wire_option_reply reply = {n->option.option, type, length};
+
+	n->out_have += wire_put_option_reply(out_end(n), &reply);
+}
+
+/* An error with a sentence for the person who reads the client's log. */
+static void put_error(struct negotiation *n, uint32_t type, const char *text)
+{
+	size_t length = strlen(text);
+
+	put_reply(n, type, (uint32_t)length);
+	memcpy(out_end(n), text, length);
+	n->out_have += length;
+}
+
+static void await_option(struct negotiation *n)
+{
+	n->state = NEGOTIATE_OPTION;
+	n->in_have = 0;
+	n->in_want = WIRE_OPTION_BYTES;
+}
+
+static int fail(struct negotiation *n, int error, const char *why)
+{
+	n->why = why;
+	return error;
+}
+
+uint16_t negotiate_flags(const struct negotiation *n, const struct export *export)
+{
+	return export->flags | (n->structured ? NBD_FLAG_SEND_DF : 0);
+}
+
+static void keep_name(struct negotiation *n, struct wire_string name)
+{
+	snprintf(n->name, sizeof(n->name), "%.*s", (int)name.length, name.bytes);
+}
+
+static bool is_full(const struct export *export)
+{
+	return export->set.max_connections && export->connections >= export->set.max_connections;
+}
+
+static int opt_export_name(struct negotiation *n)
+{
+	struct wire_string name = {(const char *)n->in, n->option.length};
+	struct wire_export answer;
+
+	if (wire_check_string(name.bytes, name.length) < 0)
+		return fail(n, -EPROTO, "export name with a NUL");
+	keep_name(n, name);
+	n->export = export_find(n->exports, name.bytes, name.length);
+	if (!n->export)
+		return fail(n, -ENOENT, "export not found");
+	if (is_full(n->export))
+		return fail(n, -EBUSY, "export has reached its maxconnections");
+	answer = (struct wire_export){n->export->size_bytes, negotiate_flags(n, n->export)};
+	n->out_have += wire_put_export_name(out_end(n), &answer);
+	if (!n->no_zeroes) {
+		memset(out_end(n), 0, NBD_EXPORT_NAME_ZEROES);
+		n->out_have += NBD_EXPORT_NAME_ZEROES;
+	}
+	n->state = NEGOTIATE_READY;
+	return 0;
+}
+
+static int opt_abort(struct negotiation *n)
+{
+	put_reply(n, NBD_REP_ACK, 0);
+	n->state = NEGOTIATE_ABORTED;
+	return 0;
+}
+
+static int opt_list(struct negotiation *n)
+{
+	if (n->option.length) {
+		put_error(n, NBD_REP_ERR_INVALID, "LIST takes no data");
+		return 0;
+	}
+	if (!n->exports->allow_list) {
+		put_error(n, NBD_REP_ERR_POLICY,
+			  "this server does not list its exports "
+			  "(allowlist = true would)");
+		return 0;
+	}
+	n->list_next = 0;
+	n->state = NEGOTIATE_LIST;
+	return 0;
+}
+
+/* As many answers as there is room for. */
+static void put_list(struct negotiation *n)
+{
+	for (; n->list_next < n->exports->count; n->list_next++) {
+		const char *name = n->exports->list[n->list_next]->set.name;
+		struct wire_string string = {name, (uint32_t)strlen(name)};
+
+		if (out_room(n) < WIRE_OPTION_REPLY_BYTES + 4 + string.length)
+			return;
+		put_reply(n, NBD_REP_SERVER, 4 + string.length);
+		n->out_have += wire_put_server(out_end(n), string);
+	}
+	if (out_room(n) < WIRE_OPTION_REPLY_BYTES)
+		return;
+	put_reply(n, NBD_REP_ACK, 0);
+	await_option(n);
+}
+
+static void put_info_string(struct negotiation *n, uint16_t type, const char *text)
+{
+	struct wire_string string = {text, (uint32_t)strlen(text)};
+
+	put_reply(n, NBD_REP_INFO, 2 + string.length);
+	n->out_have += wire_put_info_string(out_end(n), type, string);
+}
+
+static void put_info_block_size(struct negotiation *n)
+{
+	struct wire_block_size size = {1, PREFERRED_BYTES, MAX_PAYLOAD_BYTES};
+
+	put_reply(n, NBD_REP_INFO, WIRE_INFO_BLOCK_SIZE_BYTES);
+	n->out_have += wire_put_info_block_size(out_end(n), &size);
+}
+
+static bool asks_for(const struct wire_go *go, uint16_t info)
+{
+	for (unsigned int i = 0; i < go->info_count; i++) {
+		if (go->infos[i] == info)
+			return true;
+	}
+	return false;
+}
+
+static void put_infos(struct negotiation *n, const struct wire_go *go, const struct export *export)
+{
+	struct wire_export answer = {export->size_bytes, negotiate_flags(n, export)};
+
+	put_reply(n, NBD_REP_INFO, WIRE_INFO_EXPORT_BYTES);
+	n->out_have += wire_put_info_export(out_end(n), &answer);
+	if (asks_for(go, NBD_INFO_NAME))
+		put_info_string(n, NBD_INFO_NAME, export->set.name);
+	if (asks_for(go, NBD_INFO_DESCRIPTION) && export->set.description)
+		put_info_string(n, NBD_INFO_DESCRIPTION, export->set.description);
+	if (asks_for(go, NBD_INFO_BLOCK_SIZE))
+		put_info_block_size(n);
+	put_reply(n, NBD_REP_ACK, 0);
+}
+
+static int opt_go(struct negotiation *n)
+{
+	struct export *export;
+	struct wire_go go;
+
+	if (wire_get_go(n->in, n->option.length, &go) < 0) {
+		put_error(n, NBD_REP_ERR_INVALID, "lengths do not add up, or a NUL in the name");
+		return 0;
+	}
+	keep_name(n, go.name);
+	export = export_find(n->exports, go.name.bytes, go.name.length);
+	if (!export) {
+		put_error(n, NBD_REP_ERR_UNKNOWN, "no export of this name");
+		return 0;
+	}
+	if (n->option.option == NBD_OPT_GO && is_full(export)) {
+		put_error(n, NBD_REP_ERR_POLICY, "the export has reached its maxconnections");
+		return 0;
+	}
+	put_infos(n, &go, export);
+	if (n->option.option == NBD_OPT_GO) {
+		n->export = export;
+		n->state = NEGOTIATE_READY;
+	}
+	return 0;
+}
+
+static int opt_structured_reply(struct negotiation *n)
+{
+	if (n->option.length) {
+		put_error(n, NBD_REP_ERR_INVALID, "STRUCTURED_REPLY takes no data");
+		return 0;
+	}
+	n->structured = true;
+	put_reply(n, NBD_REP_ACK, 0);
+	return 0;
+}
+
+static const struct option_rule {
+	uint32_t option;
+	uint32_t max_bytes; /* of its data that we look at; more is skipped and refused */
+	int (*take)(struct negotiation *n);
+} rules[] = {
+	{NBD_OPT_EXPORT_NAME, NBD_MAX_STRING, opt_export_name},
+	{NBD_OPT_ABORT, OPTION_MAX_BYTES, opt_abort},
+	{NBD_OPT_LIST, OPTION_MAX_BYTES, opt_list},
+	{NBD_OPT_INFO, WIRE_GO_MAX_BYTES, opt_go},
+	{NBD_OPT_GO, WIRE_GO_MAX_BYTES, opt_go},
+	{NBD_OPT_STRUCTURED_REPLY, OPTION_MAX_BYTES, opt_structured_reply},
+};
+
+static const struct option_rule *find_rule(uint32_t option)
+{
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		if (rules[i].option == option)
+			return &rules[i];
+	}
+	return NULL;
+}
+
+/* Answers the option whose data is in n->in, or was skipped. */
+static int answer_option(struct negotiation *n)
+{
+	const struct option_rule *rule = find_rule(n->option.option);
+
+	await_option(n);
+	if (!rule) {
+		put_error(n, NBD_REP_ERR_UNSUP, "this server does not have this option");
+		return 0;
+	}
+	if (n->option.length <= rule->max_bytes)
+		return rule->take(n);
+	if (n->option.option == NBD_OPT_EXPORT_NAME)
+		return fail(n, -EMSGSIZE, "export name longer than 4096 bytes");
+	put_error(n, NBD_REP_ERR_TOO_BIG, "option data is too long");
+	return 0;
+}
+
+static int take_client_flags(struct negotiation *n)
+{
+	uint32_t flags = wire_get_client_flags(n->in);
+
+	if (flags & ~(uint32_t)(NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES))
+		return fail(n, -EPROTO, "unknown handshake flags");
+	n->no_zeroes = flags & NBD_FLAG_NO_ZEROES;
+	await_option(n);
+	return 0;
+}
+
+static int take_option(struct negotiation *n)
+{
+	if (wire_get_option(n->in, &n->option) < 0)
+		return fail(n, -EPROTO, "not an NBD option");
+	if (n->option.length > OPTION_MAX_BYTES)
+		return fail(n, -EMSGSIZE, "option data longer than 64 KiB");
+	n->in_have = 0;
+	n->in_want = n->option.length;
+	n->skip_bytes = n->option.length;
+	n->state = n->in_want <= sizeof(n->in) ? NEGOTIATE_DATA : NEGOTIATE_SKIP;
+	return n->option.length ? 0 : answer_option(n);
+}
+
+/* n->in holds all of what the state waits for. */
+static int advance(struct negotiation *n)
+{
+	switch (n->state) {
+	case NEGOTIATE_CLIENT_FLAGS:
+		return take_client_flags(n);
+	case NEGOTIATE_OPTION:
+		return take_option(n);
+	default:
+		return answer_option(n);
+	}
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static size_t skip(struct negotiation *n, size_t length, int *error)
+{
+	size_t taken = least(length, n->skip_bytes);
+
+	n->skip_bytes -= (uint32_t)taken;
+	if (!n->skip_bytes)
+		*error = answer_option(n);
+	return taken;
+}
+
+static size_t collect(struct negotiation *n, const uint8_t *data, size_t length, int *error)
+{
+	size_t taken = least(length, n->in_want - n->in_have);
+
+	memcpy(n->in + n->in_have, data, taken);
+	n->in_have += taken;
+	if (n->in_have == n->in_want)
+		*error = advance(n);
+	return taken;
+}
+
+ssize_t negotiate_feed(struct negotiation *n, const uint8_t *data, size_t length)
+{
+	size_t taken = 0;
+	int error = 0;
+
+	while (taken < length && !n->out_have && n->state < NEGOTIATE_LIST) {
+		if (n->state == NEGOTIATE_SKIP)
+			taken += skip(n, length - taken, &error);
+		else
+			taken += collect(n, data + taken, length - taken, &error);
+		if (error)
+			return error;
+		if (n->state == NEGOTIATE_LIST)
+			put_list(n);
+	}
+	return (ssize_t)taken;
+}
+
+void negotiate_sent(struct negotiation *n)
+{
+	n->out_have = 0;
+	n->out_sent = 0;
+	if (n->state == NEGOTIATE_LIST)
+		put_list(n);
+}
+
+void negotiate_start(struct negotiation *n, const struct export_table *exports)
+{
+	/* in and out are left as they are: a page that is not touched costs nothing. */
+	memset(n, 0, offsetof(struct negotiation, in));
+	n->exports = exports;
+	n->in_want = WIRE_CLIENT_FLAGS_BYTES;
+	n->out_have = wire_put_greeting(n->out, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The newstyle handshake as a machine that takes bytes and gives bytes; it knows
+ * no sockets. Lives from accept to transmission.
+ */
+#ifndef SERVER_NEGOTIATE_H
+#define SERVER_NEGOTIATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/wire.h"
+#include "server/export.h"
+
+enum {
+	/* An option longer than this ends the connection; the specification has none so long. */
+	OPTION_MAX_BYTES = 64 << 10,
+	/* Room for the largest answer that is not split: four infos and an ACK. */
+	NEGOTIATE_OUT_BYTES = 6 << 10,
+	DESCRIPTION_MAX_BYTES = 1024,
+};
+
+enum negotiate_state {
+	NEGOTIATE_CLIENT_FLAGS,
+	NEGOTIATE_OPTION,
+	NEGOTIATE_DATA,
+	NEGOTIATE_SKIP,	   /* the rest of an option's data */
+	NEGOTIATE_LIST,	   /* answers that did not fit yet */
+	NEGOTIATE_READY,   /* export is chosen: transmission follows when out is empty */
+	NEGOTIATE_ABORTED, /* the client said goodbye: close when out is empty */
+};
+
+struct negotiation {
+	const struct export_table *exports;
+	enum negotiate_state state;
+	bool no_zeroes;
+	bool structured; /* the client asked for structured replies */
+	struct export *export;
+	struct wire_option option;
+	size_t list_next;
+	uint32_t skip_bytes;
+
+	const char *why; /* after -errno: what the client did; static text */
+	char name[80];	 /* the export name of the last option, for messages; may be cut */
+
+	size_t in_have, in_want;
+	size_t out_have, out_sent;
+	uint8_t in[WIRE_GO_MAX_BYTES];
+	uint8_t out[NEGOTIATE_OUT_BYTES];
+};
+
+/* Puts the greeting in out. */
+void negotiate_start(struct negotiation *n, const struct export_table *exports);
+
+/*
+ * Takes up to length bytes from the client and returns how many; fewer when out
+ * has to be sent first or the handshake is over. -errno: the connection must end
+ * (n->why says why).
+ */
+ssize_t negotiate_feed(struct negotiation *n, const uint8_t *data, size_t length);
+
+/* All of out was sent: empties it, and goes on with an answer that waited for room. */
+void negotiate_sent(struct negotiation *n);
+
+/* The transmission flags that this client is told. */
+uint16_t negotiate_flags(const struct negotiation *n, const struct export *export);
+
+#endif

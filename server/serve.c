@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Requests of one client ("Transmission phase" of the specification): bytes
+ * enter, are checked against the export and the flags that it was told, and
+ * become storage jobs; reply.c answers. A request larger than its buffers is
+ * done piece by piece. What is wrong is answered with the error that the
+ * specification names, after its payload was read, and the connection goes on.
+ */
+#include "server/connection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/nbd-errno.h"
+#include "common/nbd-proto.h"
+#include "server/server.h"
+
+static uint32_t least(uint64_t a, uint64_t b)
+{
+	return (uint32_t)(a < b ? a : b);
+}
+
+static void give_buffers(struct request *request)
+{
+	struct connection *connection = request->connection;
+	unsigned int count = request->buffer_count;
+
+	if (!count)
+		return;
+	connection->buffer_count -= count;
+	request->buffer_count = 0;
+	payload_give(&connection->server->payload, request->buffers, count);
+}
+
+void request_free(struct request *request)
+{
+	struct connection *connection = request->connection;
+
+	give_buffers(request);
+	connection->request_count--;
+	free(request);
+	connection_schedule(connection);
+}
+
+/* True when request has at least one buffer; otherwise the connection waits for one. */
+static bool take_buffers(struct request *request)
+{
+	struct connection *connection = request->connection;
+	struct payload_pool *pool = &connection->server->payload;
+	unsigned int allowed = CONNECTION_BUFFERS_MAX - connection->buffer_count;
+	unsigned int wanted = (request->left_bytes - 1) / PAYLOAD_BYTES + 1;
+
+	if (wanted > PIECE_BUFFERS_MAX)
+		wanted = PIECE_BUFFERS_MAX;
+	if (wanted > allowed)
+		wanted = allowed;
+	request->buffer_count = (uint8_t)payload_take(pool, request->buffers, wanted);
+	connection->buffer_count += request->buffer_count;
+	request->piece_bytes =
+		least(request->left_bytes, (uint64_t)request->buffer_count * PAYLOAD_BYTES);
+	request->received_bytes = 0;
+	if (request->buffer_count)
+		return true;
+	connection->blocked = true;
+	if (wanted && !connection->is_waiting) {
+		TAILQ_INSERT_TAIL(&pool->waiting, connection, waiting);
+		connection->is_waiting = true;
+	}
+	return false;
+}
+
+/* The part of the piece from done_bytes on, as the buffers hold it. */
+static int piece_iov(const struct request *request, uint32_t done_bytes, struct iovec *iov)
+{
+	int count = 0;
+
+	for (uint32_t at = done_bytes; at < request->piece_bytes;) {
+		uint32_t in_buffer = at % PAYLOAD_BYTES;
+		uint32_t bytes = least(PAYLOAD_BYTES - in_buffer, request->piece_bytes - at);
+
+		iov[count++] =
+			(struct iovec){request->buffers[at / PAYLOAD_BYTES] + in_buffer, bytes};
+		at += bytes;
+	}
+	return count;
+}
+
+static void log_failure(struct request *request)
+{
+	struct export *export = request->connection->export;
+	time_t now_s = time(NULL);
+
+	if (export->error_logged_s == now_s) {
+		export->errors_not_logged++;
+		return;
+	}
+	log_line("export \"%s\": %s: %s at %llu, %u bytes: %s (%lu like it not logged)",
+		 export->set.name, export->set.path, nbd_command_name(request->type),
+		 (unsigned long long)request->offset_bytes, request->piece_bytes,
+		 strerror(-request->job.result), export->errors_not_logged);
+	export->error_logged_s = now_s;
+	export->errors_not_logged = 0;
+}
+
+static void piece_done(struct storage_job *job);
+
+static void submit(struct request *request, enum storage_op op)
+{
+	struct connection *connection = request->connection;
+
+	request->job.op = op;
+	request->job.done = piece_done;
+	request->job.export = connection->export;
+	request->job.offset_bytes = request->offset_bytes;
+	request->job.length_bytes = request->piece_bytes;
+	request->job.no_hole = request->flags & NBD_CMD_FLAG_NO_HOLE;
+	if (op == STORAGE_READ || op == STORAGE_WRITE)
+		request->job.iov_count = piece_iov(request, 0, request->job.iov);
+	request->running = true;
+	connection->running_count++;
+	if (op == STORAGE_FLUSH)
+		flush_submit(connection->server->storage, &request->job);
+	else
+		storage_submit(connection->server->storage, &request->job);
+}
+
+static void begin_zero_piece(struct request *request)
+{
+	request->piece_bytes = least(request->left_bytes, ZERO_PIECE_BYTES);
+	submit(request, request->type == NBD_CMD_TRIM ? STORAGE_TRIM : STORAGE_ZERO);
+}
+
+/* All pieces are done: makes them durable if the client asked for it, then answers. */
+static void finish_change(struct request *request)
+{
+	if (!request->error && (request->flags & NBD_CMD_FLAG_FUA)) {
+		request->flags &= (uint16_t)~NBD_CMD_FLAG_FUA;
+		request->piece_bytes = 0;
+		submit(request, STORAGE_FLUSH);
+		return;
+	}
+	reply_queue(request);
+}
+
+static void write_piece_done(struct request *request)
+{
+	struct connection *connection = request->connection;
+
+	give_buffers(request);
+	if (connection->receiving == request)
+		connection_schedule(connection); /* more payload, or what is left of a failed one */
+	else
+		finish_change(request);
+}
+
+static void zero_piece_done(struct request *request)
+{
+	if (!request->error && request->left_bytes)
+		begin_zero_piece(request);
+	else
+		finish_change(request);
+}
+
+/* The client left while the storage had this request. */
+static void abandon(struct request *request)
+{
+	struct connection *connection = request->connection;
+
+	request_free(request);
+	connection_release(connection);
+}
+
+static void piece_done(struct storage_job *job)
+{
+	struct request *request = (struct request *)job;
+	struct connection *connection = request->connection;
+
+	request->running = false;
+	connection->running_count--;
+	if (job->result < 0) {
+		log_failure(request);
+		request->error = job->result;
+	}
+	if (connection->phase == PHASE_CLOSED) {
+		abandon(request);
+		return;
+	}
+	if (job->op == STORAGE_READ || job->op == STORAGE_FLUSH) {
+		reply_queue(request);
+		return;
+	}
+	request->offset_bytes += request->piece_bytes;
+	request->left_bytes -= request->piece_bytes;
+	if (job->op == STORAGE_WRITE)
+		write_piece_done(request);
+	else
+		zero_piece_done(request);
+}
+
+void serve_load(struct request *request)
+{
+	request->piece_bytes =
+		least(request->left_bytes, (uint64_t)request->buffer_count * PAYLOAD_BYTES);
+	submit(request, STORAGE_READ);
+}
+
+static bool is_change(uint16_t type)
+{
+	return type == NBD_CMD_WRITE || type == NBD_CMD_TRIM || type == NBD_CMD_WRITE_ZEROES;
+}
+
+/* The command flags that the specification allows with a command, if they were advertised. */
+static uint16_t allowed_flags(const struct connection *connection, uint16_t type)
+{
+	uint16_t flags = 0;
+
+	if (connection->export->flags & NBD_FLAG_SEND_FUA)
+		flags |= NBD_CMD_FLAG_FUA;
+	if (type == NBD_CMD_READ && connection->structured)
+		flags |= NBD_CMD_FLAG_DF;
+	if (type == NBD_CMD_WRITE_ZEROES)
+		flags |= NBD_CMD_FLAG_NO_HOLE;
+	return flags;
+}
+
+static bool is_offered(const struct export *export, uint16_t type)
+{
+	switch (type) {
+	case NBD_CMD_READ:
+	case NBD_CMD_WRITE:
+		return true;
+	case NBD_CMD_FLUSH:
+		return export->flags & NBD_FLAG_SEND_FLUSH;
+	case NBD_CMD_TRIM:
+		return export->flags & NBD_FLAG_SEND_TRIM;
+	case NBD_CMD_WRITE_ZEROES:
+		return export->flags & NBD_FLAG_SEND_WRITE_ZEROES;
+	default:
+		return false;
+	}
+}
+
+/* 0, or what the specification answers ("Error values"). */
+static int check(const struct connection *connection, const struct wire_request *asked)
+{
+	const struct export *export = connection->export;
+	uint64_t end_bytes;
+
+	if (is_change(asked->type) && export->set.readonly)
+		return -EPERM;
+	if (!is_offered(export, asked->type))
+		return -EINVAL;
+	if (asked->flags & ~allowed_flags(connection, asked->type))
+		return -EINVAL;
+	if (asked->type == NBD_CMD_FLUSH)
+		return asked->offset_bytes || asked->length_bytes ? -EINVAL : 0;
+	if (!__builtin_add_overflow(asked->offset_bytes, asked->length_bytes, &end_bytes) &&
+	    end_bytes <= export->size_bytes)
+		return 0;
+	if (asked->type == NBD_CMD_WRITE || asked->type == NBD_CMD_WRITE_ZEROES)
+		return -ENOSPC;
+	return -EINVAL;
+}
+
+static void begin_read(struct request *request)
+{
+	struct connection *connection = request->connection;
+
+	if (!request->left_bytes) {
+		reply_queue(request);
+	} else if (take_buffers(request)) {
+		connection->receiving = NULL;
+		submit(request, STORAGE_READ);
+	} else {
+		connection->receiving = request;
+	}
+}
+
+static void begin(struct request *request)
+{
+	struct connection *connection = request->connection;
+
+	if (request->type == NBD_CMD_WRITE && request->left_bytes)
+		connection->receiving = request;
+	else if (request->error)
+		reply_queue(request);
+	else if (request->type == NBD_CMD_READ)
+		begin_read(request);
+	else if (request->type == NBD_CMD_FLUSH)
+		submit(request, STORAGE_FLUSH);
+	else if (request->left_bytes)
+		begin_zero_piece(request);
+	else
+		finish_change(request);
+}
+
+/* connection->header is complete. -errno: the stream makes no sense. */
+static int take_header(struct connection *connection)
+{
+	struct wire_request asked;
+	struct request *request;
+
+	connection->header_have = 0;
+	if (wire_get_request(connection->header, &asked) < 0)
+		return -EPROTO;
+	if (asked.type == NBD_CMD_DISC) {
+		connection->ending = true;
+		connection->said_disc = true;
+		return 0;
+	}
+	request = calloc(1, sizeof(*request));
+	if (!request)
+		return -ENOMEM;
+	request->connection = connection;
+	request->cookie = asked.cookie;
+	request->type = asked.type;
+	request->flags = asked.flags;
+	request->offset_bytes = asked.offset_bytes;
+	request->left_bytes = asked.length_bytes;
+	request->error = check(connection, &asked);
+	connection->request_count++;
+	begin(request);
+	return 0;
+}
+
+/* All bytes of the piece are here. */
+static void store_piece(struct request *request)
+{
+	if (request->piece_bytes == request->left_bytes)
+		request->connection->receiving = NULL;
+	submit(request, STORAGE_WRITE);
+}
+
+static size_t discard_payload(struct request *request, size_t length)
+{
+	uint32_t taken = least(length, request->left_bytes);
+
+	request->left_bytes -= taken;
+	if (!request->left_bytes) {
+		request->connection->receiving = NULL;
+		reply_queue(request);
+	}
+	return taken;
+}
+
+/* True when payload of request can be taken now. */
+static bool have_room(struct request *request)
+{
+	if (!request->running && (request->buffer_count || take_buffers(request)))
+		return true;
+	request->connection->blocked = true;
+	return false;
+}
+
+static size_t take_payload(struct request *request, const uint8_t *data, size_t length)
+{
+	struct iovec iov[PIECE_BUFFERS_MAX];
+	size_t taken = 0;
+	int count;
+
+	if (request->type == NBD_CMD_WRITE && request->error && !request->running)
+		return discard_payload(request, length);
+	if (request->type == NBD_CMD_READ || !have_room(request))
+		return 0;
+	count = piece_iov(request, request->received_bytes, iov);
+	for (int i = 0; i < count && taken < length; i++) {
+		size_t bytes = least(iov[i].iov_len, length - taken);
+
+		memcpy(iov[i].iov_base, data + taken, bytes);
+		taken += bytes;
+	}
+	serve_received(request->connection, taken);
+	return taken;
+}
+
+static size_t collect_header(struct connection *connection, const uint8_t *data, size_t length)
+{
+	size_t taken = least(length, sizeof(connection->header) - connection->header_have);
+
+	memcpy(connection->header + connection->header_have, data, taken);
+	connection->header_have += (uint8_t)taken;
+	return taken;
+}
+
+ssize_t serve_feed(struct connection *connection, const uint8_t *data, size_t length)
+{
+	size_t taken = 0;
+
+	while (taken < length && !connection->blocked) {
+		if (connection->receiving) {
+			taken += take_payload(connection->receiving, data + taken, length - taken);
+			continue;
+		}
+		if (connection->ending)
+			return (ssize_t)length;
+		if (connection->request_count >= CONNECTION_REQUESTS_MAX) {
+			connection->blocked = true;
+			break;
+		}
+		taken += collect_header(connection, data + taken, length - taken);
+		if (connection->header_have == sizeof(connection->header)) {
+			int r = take_header(connection);
+
+			if (r < 0)
+				return r;
+		}
+	}
+	return (ssize_t)taken;
+}
+
+void serve_resume(struct connection *connection)
+{
+	struct request *request = connection->receiving;
+
+	if (request && request->type == NBD_CMD_READ)
+		begin_read(request);
+}
+
+int serve_room(struct connection *connection, struct iovec iov[PIECE_BUFFERS_MAX])
+{
+	struct request *request = connection->receiving;
+
+	if (!request || request->error || !have_room(request))
+		return 0;
+	return piece_iov(request, request->received_bytes, iov);
+}
+
+void serve_received(struct connection *connection, size_t bytes)
+{
+	struct request *request = connection->receiving;
+
+	request->received_bytes += (uint32_t)bytes;
+	if (request->received_bytes == request->piece_bytes)
+		store_piece(request);
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The running server: what the loop calls. Connections that have something to do
+ * get their turn at the end of each batch; deadlines of handshakes, of lingering
+ * sockets and of the drain after SIGTERM are checked when the loop wakes for them.
+ */
+#include "server/server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+
+uint64_t server_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int server_open(struct server *server, unsigned int storage_threads)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	TAILQ_INIT(&server->connections);
+	TAILQ_INIT(&server->handshakes);
+	TAILQ_INIT(&server->lingering);
+	TAILQ_INIT(&server->runnable);
+	TAILQ_INIT(&server->dead);
+	r = loop_open(&server->loop, signals);
+	if (r < 0)
+		return r;
+	r = payload_open(&server->payload);
+	if (r < 0)
+		goto err_loop;
+	r = storage_start(&server->storage, storage_threads, loop_wake, server->loop);
+	if (r < 0)
+		goto err_payload;
+	return 0;
+err_payload:
+	payload_close(&server->payload);
+err_loop:
+	loop_close(server->loop);
+	return r;
+}
+
+static void free_dead(struct server *server)
+{
+	struct connection *connection;
+
+	while ((connection = TAILQ_FIRST(&server->dead))) {
+		TAILQ_REMOVE(&server->dead, connection, all);
+		free(connection);
+	}
+}
+
+static void run_connections(struct server *server)
+{
+	struct connection *connection;
+
+	for (;;) {
+		payload_wake(&server->payload);
+		connection = TAILQ_FIRST(&server->runnable);
+		if (!connection)
+			return;
+		TAILQ_REMOVE(&server->runnable, connection, runnable);
+		connection_run(connection);
+	}
+}
+
+static void close_late(struct connection_list *list, uint64_t now_ms, const char *why)
+{
+	struct connection *connection;
+
+	while ((connection = TAILQ_FIRST(list)) && connection->deadline_ms <= now_ms)
+		connection_close(connection, why);
+}
+
+static void check_deadlines(struct server *server)
+{
+	uint64_t now_ms = server_now_ms();
+
+	close_late(&server->handshakes, now_ms, "handshake took longer than 10 s");
+	close_late(&server->lingering, now_ms, NULL);
+	if (server->accept_again_ms && server->accept_again_ms <= now_ms)
+		listen_resume(server);
+	if (server->draining && server->drain_deadline_ms <= now_ms) {
+		log_line("%u connections did not take their answers in 30 s",
+			 server->connection_count);
+		loop_end(server->loop);
+	}
+}
+
+static void on_batch(void *arg)
+{
+	struct server *server = arg;
+
+	run_connections(server);
+	check_deadlines(server);
+	free_dead(server);
+	if ((server->draining || server->one_client) && !server->connection_count)
+		loop_end(server->loop);
+}
+
+static void earlier(uint64_t *deadline_ms, uint64_t other_ms)
+{
+	if (other_ms && (!*deadline_ms || other_ms < *deadline_ms))
+		*deadline_ms = other_ms;
+}
+
+static int timeout_ms(void *arg)
+{
+	struct server *server = arg;
+	struct connection *handshake = TAILQ_FIRST(&server->handshakes);
+	struct connection *lingering = TAILQ_FIRST(&server->lingering);
+	uint64_t next_ms = server->accept_again_ms, now_ms;
+
+	if (handshake)
+		earlier(&next_ms, handshake->deadline_ms);
+	if (lingering)
+		earlier(&next_ms, lingering->deadline_ms);
+	if (server->draining)
+		earlier(&next_ms, server->drain_deadline_ms);
+	if (!next_ms)
+		return -1;
+	now_ms = server_now_ms();
+	return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
+}
+
+static void on_woken(void *arg)
+{
+	struct server *server = arg;
+
+	storage_complete(server->storage);
+}
+
+static void drain(struct server *server)
+{
+	struct connection *connection, *next;
+
+	if (server->draining)
+		return;
+	server->draining = true;
+	server->drain_deadline_ms = server_now_ms() + DRAIN_TIMEOUT_MS;
+	listen_stop(server);
+	for (connection = TAILQ_FIRST(&server->connections); connection; connection = next) {
+		next = TAILQ_NEXT(connection, all);
+		connection_drain(connection);
+	}
+}
+
+static void on_signal(void *arg, int signo)
+{
+	struct server *server = arg;
+
+	if (signo == SIGHUP) {
+		load_again(server);
+		return;
+	}
+	log_line("%s: ending when %u connections have their answers", strsignal(signo),
+		 server->connection_count);
+	drain(server);
+}
+
+int server_run(struct server *server)
+{
+	static const struct loop_hooks hooks = {on_woken, on_signal, on_batch, timeout_ms};
+
+	return loop_run(server->loop, &hooks, server);
+}
+
+void server_close(struct server *server)
+{
+	struct connection *connection;
+
+	while ((connection = TAILQ_FIRST(&server->connections)))
+		connection_close(connection, NULL);
+	storage_stop(server->storage);
+	free_dead(server);
+	payload_close(&server->payload);
+	loop_close(server->loop);
+	export_table_free(&server->exports);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The server around its connections: options.c, size.c, address.c and config.c
+ * turn what the administrator wrote into settings, listen.c opens sockets,
+ * server.c runs all of it on one loop, daemon.c is the process.
+ */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include <sys/socket.h>
+
+#include "server/connection.h"
+
+enum {
+	EXIT_USAGE = 2,
+	HANDSHAKE_TIMEOUT_MS = 10000,
+	LINGER_TIMEOUT_MS = 2000,
+	DRAIN_TIMEOUT_MS = 30000,
+	HANDSHAKES_MAX = 512, /* beyond it the oldest one gives way */
+	CONNECTIONS_MAX_DEFAULT = 4096,
+	STORAGE_THREADS_DEFAULT = 4,
+	LISTENERS_MAX = 16,
+	TEXT_MAX = 512, /* of a message part */
+};
+
+/* address.c */
+
+struct listen_address {
+	char host[256]; /* name or number; "" is every address of this machine */
+	uint16_t port;	/* 0: any that is free */
+};
+
+/*
+ * [IP@|IP:]PORT; an IPv6 address is [IP]:PORT or IP@PORT. On -EINVAL why says
+ * what would be right.
+ */
+int address_parse(const char *text, struct listen_address *ret, char *why, size_t why_size);
+int port_parse(const char *text, uint16_t *ret);
+
+/* ADDR:PORT of a socket address, IPv6 in brackets, cut to size. */
+void address_format(const struct sockaddr *address, socklen_t length, char *text, size_t size);
+
+/* size.c: bytes, or with k, m or g the power of 1024; -EINVAL, -ERANGE. */
+int size_parse(const char *text, uint64_t *ret_bytes);
+
+/* config.c */
+
+struct export_request {
+	struct export_settings set;
+	unsigned int line;
+	const char *file; /* for messages; stays valid with the config */
+};
+
+struct config {
+	struct listen_address listen[LISTENERS_MAX];
+	unsigned int listen_count;
+	uint16_t port;
+	bool port_given;
+	bool allow_list;
+	unsigned int storage_threads;
+	char *user, *group;
+	char *include_dir;
+	struct export_request *exports;
+	size_t export_count;
+	char **files; /* that were read */
+	size_t file_count;
+};
+
+/*
+ * Reads path and what it includes. Every mistake is logged as FILE:LINE: what is
+ * wrong, and reading goes on to find the next one; -EINVAL at the end. -errno
+ * when a file cannot be read (logged). An empty file is a config without exports.
+ */
+int config_read(const char *path, struct config *ret);
+void config_free(struct config *config);
+
+/* load.c */
+
+struct server;
+
+/*
+ * Opens the exports of config that server does not have yet; all of them, or none
+ * and -errno. Mistakes are logged with the line of the section.
+ */
+int load_exports(struct server *server, struct config *config);
+
+/* SIGHUP: adds what is new in the configuration, and logs what needs a restart. */
+void load_again(struct server *server);
+
+/* options.c */
+
+struct options {
+	const char *config_path;
+	const char *pid_path;
+	const char *output_section; /* -o: print a config section and exit */
+	struct listen_address listen;
+	bool listen_given;
+	bool port_given; /* --port, or in listen */
+	uint16_t port;
+	const char *file;
+	uint64_t size_bytes;
+	unsigned int max_connections;
+	bool readonly;
+	bool foreground;
+	bool inetd;
+};
+
+/* Prints what --help and --version ask for, and exits; dies with EXIT_USAGE on a mistake. */
+void options_parse(int argc, char **argv, struct options *ret);
+
+/* server.c */
+
+struct listener {
+	struct watch watch; /* first: watch and listener are one address */
+	struct server *server;
+};
+
+struct server {
+	struct loop *loop;
+	struct storage *storage;
+	struct payload_pool payload;
+	struct export_table exports;
+	struct listener listeners[LISTENERS_MAX];
+	unsigned int listener_count;
+	struct connection_list connections;
+	struct connection_list handshakes; /* oldest first */
+	struct connection_list lingering;  /* oldest first */
+	struct connection_list runnable;
+	struct connection_list dead; /* freed at the end of the batch */
+	unsigned int connection_count, handshake_count, connections_max;
+	uint64_t accept_again_ms; /* 0: accepting; else out of descriptors until then */
+	bool one_client;	  /* inetd: end with the connection */
+	bool draining;
+	uint64_t drain_deadline_ms;
+	const char *config_path; /* read again on SIGHUP; NULL: none */
+	uint8_t receive_buffer[RECEIVE_BYTES];
+};
+
+uint64_t server_now_ms(void);
+
+/* Signals are blocked from here on. -errno. */
+int server_open(struct server *server, unsigned int storage_threads);
+
+/* Until SIGTERM or SIGINT, then until what is in flight was answered. 0 or -errno. */
+int server_run(struct server *server);
+void server_close(struct server *server);
+
+/* listen.c */
+
+/* Opens the sockets of address and watches them; dies with a message when it cannot. */
+void listen_open(struct server *server, const struct listen_address *address);
+
+/* The ready lines, one for each socket. */
+void listen_announce(const struct server *server);
+void listen_stop(struct server *server);
+
+/* Accepts again after a pause for lack of descriptors. */
+void listen_resume(struct server *server);
+
+/* daemon.c */
+
+/* Becomes a background process whose parent exits with 0 at daemon_ready(). Dies on error. */
+void daemon_fork(void);
+void daemon_ready(void);
+void daemon_write_pid(const char *path);
+
+/* user and group may be NULL. Dies when it cannot. */
+void daemon_drop_privileges(const char *user, const char *group);
+
+#endif

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The storage threads: a small fixed number for all clients, so that a slow disk
+ * stalls neither the loop nor other exports. Jobs enter from the loop's thread
+ * and leave to it, through storage_complete(). This is the seam for another back
+ * end: whoever takes a storage_job and calls done() later may stand here.
+ */
+#include "server/export.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+enum { STACK_BYTES = 64 << 10 };
+
+struct queue {
+	struct storage_job *first, **last;
+};
+
+struct storage {
+	pthread_mutex_t lock; /* of all below */
+	pthread_cond_t work;
+	struct queue quick; /* read, write */
+	struct queue slow;  /* flush, trim, zero */
+	struct queue finished;
+	unsigned int slow_running, slow_limit, idle;
+	bool stopping;
+
+	void (*notify)(void *arg);
+	void *notify_arg;
+	unsigned int thread_count;
+	pthread_t threads[];
+};
+
+static void queue_init(struct queue *queue)
+{
+	queue->first = NULL;
+	queue->last = &queue->first;
+}
+
+static void queue_put(struct queue *queue, struct storage_job *job)
+{
+	job->next = NULL;
+	*queue->last = job;
+	queue->last = &job->next;
+}
+
+static struct storage_job *queue_get(struct queue *queue)
+{
+	struct storage_job *job = queue->first;
+
+	if (job && !(queue->first = job->next))
+		queue->last = &queue->first;
+	return job;
+}
+
+static int run(struct storage_job *job)
+{
+	switch (job->op) {
+	case STORAGE_READ:
+		return export_read(job->export, job->iov, job->iov_count, job->offset_bytes);
+	case STORAGE_WRITE:
+		return export_write(job->export, job->iov, job->iov_count, job->offset_bytes);
+	case STORAGE_FLUSH:
+		return export_flush(job->export);
+	case STORAGE_TRIM:
+		return export_trim(job->export, job->offset_bytes, job->length_bytes);
+	case STORAGE_ZERO:
+		return export_zero(job->export, job->offset_bytes, job->length_bytes, job->no_hole);
+	}
+	return -EINVAL;
+}
+
+static bool is_slow(const struct storage_job *job)
+{
+	return job->op != STORAGE_READ && job->op != STORAGE_WRITE;
+}
+
+/* One slow job goes first, so that a stream of quick ones cannot keep a flush waiting. */
+static struct storage_job *take_job(struct storage *storage)
+{
+	struct storage_job *job = NULL;
+
+	if (!storage->slow_running)
+		job = queue_get(&storage->slow);
+	if (!job)
+		job = queue_get(&storage->quick);
+	if (!job && storage->slow_running < storage->slow_limit)
+		job = queue_get(&storage->slow);
+	return job;
+}
+
+/* Waits for a job; NULL when the threads are to end. Called and returns with the lock. */
+static struct storage_job *next_job(struct storage *storage)
+{
+	for (;;) {
+		struct storage_job *job = take_job(storage);
+
+		if (job)
+			return job;
+		if (storage->stopping && !storage->slow.first)
+			return NULL;
+		storage->idle++;
+		pthread_cond_wait(&storage->work, &storage->lock);
+		storage->idle--;
+	}
+}
+
+static void *work(void *arg)
+{
+	struct storage *storage = arg;
+	struct storage_job *job;
+
+	pthread_mutex_lock(&storage->lock);
+	while ((job = next_job(storage))) {
+		bool slow = is_slow(job), first;
+
+		storage->slow_running += slow;
+		pthread_mutex_unlock(&storage->lock);
+		job->result = run(job);
+		pthread_mutex_lock(&storage->lock);
+		storage->slow_running -= slow;
+		first = !storage->finished.first;
+		queue_put(&storage->finished, job);
+		if (first)
+			storage->notify(storage->notify_arg);
+	}
+	pthread_cond_broadcast(&storage->work);
+	pthread_mutex_unlock(&storage->lock);
+	return NULL;
+}
+
+static int start_threads(struct storage *storage, unsigned int threads)
+{
+	pthread_attr_t attr;
+	sigset_t all, saved;
+	int r = 0;
+
+	sigfillset(&all);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	pthread_sigmask(SIG_SETMASK, &all, &saved);
+	while (!r && storage->thread_count < threads) {
+		r = pthread_create(&storage->threads[storage->thread_count], &attr, work, storage);
+		storage->thread_count += !r;
+	}
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
+int storage_start(struct storage **ret, unsigned int threads, void (*notify)(void *), void *arg)
+{
+	struct storage *storage = calloc(1, sizeof(*storage) + threads * sizeof(pthread_t));
+	int r;
+
+	if (!storage)
+		return -ENOMEM;
+	pthread_mutex_init(&storage->lock, NULL);
+	pthread_cond_init(&storage->work, NULL);
+	queue_init(&storage->quick);
+	queue_init(&storage->slow);
+	queue_init(&storage->finished);
+	storage->slow_limit = threads > 1 ? threads / 2 : 1;
+	storage->notify = notify;
+	storage->notify_arg = arg;
+	r = start_threads(storage, threads);
+	if (r < 0) {
+		storage_stop(storage);
+		return r;
+	}
+	*ret = storage;
+	return 0;
+}
+
+void storage_submit(struct storage *storage, struct storage_job *job)
+{
+	pthread_mutex_lock(&storage->lock);
+	queue_put(is_slow(job) ? &storage->slow : &storage->quick, job);
+	if (storage->idle)
+		pthread_cond_signal(&storage->work);
+	pthread_mutex_unlock(&storage->lock);
+}
+
+void storage_complete(struct storage *storage)
+{
+	struct storage_job *job;
+
+	pthread_mutex_lock(&storage->lock);
+	job = storage->finished.first;
+	queue_init(&storage->finished);
+	pthread_mutex_unlock(&storage->lock);
+	while (job) {
+		struct storage_job *next = job->next;
+
+		job->done(job);
+		job = next;
+	}
+}
+
+void storage_stop(struct storage *storage)
+{
+	pthread_mutex_lock(&storage->lock);
+	storage->stopping = true;
+	pthread_cond_broadcast(&storage->work);
+	pthread_mutex_unlock(&storage->lock);
+	for (unsigned int i = 0; i < storage->thread_count; i++)
+		pthread_join(storage->threads[i], NULL);
+	pthread_cond_destroy(&storage->work);
+	pthread_mutex_destroy(&storage->lock);
+	free(storage);
+}
