@@ -112,10 +112,16 @@ static bool find_links(struct cards *cards)
 	return linked > 0;
 }
 
-/* Any global address will do; /proc/net/if_inet6: address index length scope flags name. */
+/*
+ * Any address that reaches beyond the link; /proc/net/if_inet6 has rows of
+ * address index length scope flags name.
+ */
 static bool has_ipv6(struct cards *cards)
 {
-	enum { TENTATIVE_OR_FAILED = 0x48 }; /* IFA_F_TENTATIVE | IFA_F_DADFAILED */
+	enum {
+		SCOPE_HOST_OR_LINK = 0x30,  /* IPV6_ADDR_LOOPBACK | IPV6_ADDR_LINKLOCAL */
+		TENTATIVE_OR_FAILED = 0x48, /* IFA_F_TENTATIVE | IFA_F_DADFAILED */
+	};
 	char text[2048], *rest = text, *row;
 
 	(void)cards;
@@ -124,8 +130,8 @@ static bool has_ipv6(struct cards *cards)
 	while ((row = strsep(&rest, "\n"))) {
 		unsigned int scope, flags;
 
-		if (sscanf(row, "%*32s %*x %*x %x %x", &scope, &flags) == 2 && scope == 0 &&
-		    !(flags & TENTATIVE_OR_FAILED))
+		if (sscanf(row, "%*32s %*x %*x %x %x", &scope, &flags) == 2 &&
+		    !(scope & SCOPE_HOST_OR_LINK) && !(flags & TENTATIVE_OR_FAILED))
 			return true;
 	}
 	return false;
