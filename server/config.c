@@ -319,7 +319,6 @@ static int add_export(struct reader *reader, const char *name)
 	struct config *config = reader->config;
 	struct export_request *same = find_export(config, name), *list;
 
-	reader->export = NULL;
 	if (same)
 		return mistake(reader, "section [%s] is here a second time, first at %s:%u", name,
 			       same->file, same->line);
@@ -342,10 +341,12 @@ static void begin_section(struct reader *reader, char *line)
 {
 	char *end = strrchr(line, ']');
 
-	if (!end)
-		return; /* libinih says so */
-	*end = '\0';
 	reader->in_section = true;
+	reader->is_generic = false;
+	reader->export = NULL;
+	if (!end)
+		return; /* libinih says so; the keys below belong to no other section */
+	*end = '\0';
 	reader->is_generic = !strcmp(line + 1, "generic");
 	if (!reader->is_generic)
 		add_export(reader, line + 1);
