@@ -7,6 +7,7 @@
 # shellcheck disable=SC1090
 PATH=/qemu-tests:/usr/sbin:/usr/bin:/sbin:/bin
 
+# shellcheck disable=SC2034 # scenarios use it
 # Where the server of the scenario listens on 10.0.2.2.
 port=$(sed -nE 's/.*\<scenario_port=([0-9]+).*/\1/p' /proc/cmdline)
 
@@ -29,6 +30,11 @@ wait_event() { # WORD
 	fail "$1: the host ended the event port"
 }
 
+# What the host half tells next.
+next_event() { # VARIABLE
+	read -r "${1?}" <&9
+}
+
 # Loads drivers where the kernel has them as modules.
 driver() { # NAME...
 	[ ! -d "/lib/modules/$(uname -r)" ] || modprobe -a "$@"
@@ -43,8 +49,8 @@ network() {
 }
 
 expect_root() { # DEVICE-IN-SYSFS
-	[ "$(mountpoint -d /)" = "$(cat "/sys/block/$1/dev")" ] ||
-		fail "root is $(mountpoint -d /), not $1"
+	root=$(sed -nE 's/^[0-9]+ [0-9]+ ([0-9:]+) [^ ]+ \/ .*/\1/p' /proc/self/mountinfo | tail -n 1)
+	[ "$root" = "$(cat "/sys/block/$1/dev")" ] || fail "root is device $root, not $1"
 }
 
 expect_swap() { # DEVICE

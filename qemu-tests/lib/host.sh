@@ -73,3 +73,11 @@ let_pass() { # SECONDS
 deadline_in() { # SECONDS
 	deadline_s=$((SECONDS + $1 * scale))
 }
+
+# The root image after power off, checked without changing it. For after().
+expect_clean_root() {
+	e2fsck -fn "$dir/root.img" >"$dir/e2fsck.log" 2>&1 ||
+		{ echo "root.img: not clean, see e2fsck.log" && return 1; }
+	! grep -q 'recovering journal' "$dir/e2fsck.log" ||
+		{ echo "root.img: was not unmounted" && return 1; }
+}

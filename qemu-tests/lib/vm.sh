@@ -27,31 +27,15 @@ record_start() {
 # Every run has copies of its own: two machines never write to the same export.
 vm_images() {
 	if [ "$ROOT" != ram ]; then
-		recorded cp --reflink=auto --sparse=always "$build/roots/$ROOT.ext4" "$dir/root.img"
+		recorded cp --reflink=auto --sparse=always "$build/roots/$ROOT.ext4" \
+			"$dir/root.img" || return
 	fi
 	if [ "$SWAP" != 0 ]; then
-		recorded rm -f "$dir/swap.img"
-		recorded truncate -s "$SWAP" "$dir/swap.img"
-		recorded mkswap -q "$dir/swap.img"
-		chmod 600 "$dir/swap.img"
+		recorded rm -f "$dir/swap.img" &&
+			recorded install -m 600 /dev/null "$dir/swap.img" &&
+			recorded truncate -s "$SWAP" "$dir/swap.img" &&
+			recorded mkswap -q "$dir/swap.img"
 	fi
-}
-
-# Puts the guest half into a root that is not ours, as a service after multi-user.target.
-vm_add_guest_half() {
-	local file
-	{
-		echo 'mkdir qemu-tests' && echo 'mkdir qemu-tests/scenarios'
-		echo "write $build/qemu-tests/init qemu-tests/init"
-		echo "write $build/qemu-tests/hog qemu-tests/hog"
-		for file in init hog; do echo "sif qemu-tests/$file mode 0100755"; done
-		echo "write qemu-tests/lib/guest.sh qemu-tests/guest.sh"
-		echo "write qemu-tests/kernel-problems qemu-tests/kernel-problems"
-		echo "write qemu-tests/scenarios/$scenario.sh qemu-tests/scenarios/$scenario.sh"
-		echo "write qemu-tests/lib/scenario.service etc/systemd/system/scenario.service"
-		echo 'symlink etc/systemd/system/multi-user.target.wants/scenario.service ../scenario.service'
-	} >"$dir/guest-half.debugfs"
-	recorded debugfs -w -f "$dir/guest-half.debugfs" "$dir/root.img" >"$dir/debugfs.log" 2>&1
 }
 
 server_config() { # PORT
@@ -115,7 +99,7 @@ vm_boot_line() { # MORE-WORDS...
 	echo "${line//PORT/$port} $APPEND console=ttyS0 panic=-1 oops=panic unknown_nmi_panic" \
 		"sysrq_always_enabled log_buf_len=4M sysctl.kernel.hung_task_timeout_secs=$((20 * scale))" \
 		"sysctl.kernel.watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" \
-		"scenario=$scenario scenario_port=$port $*"
+		"scenario_port=$port $*"
 }
 
 # Leaves the QEMU command in the array vm.
@@ -153,7 +137,7 @@ vm_record() {
 
 # Starts QEMU; the console is console.log, and what is written to fd $console goes to it.
 vm_start() {
-	vm_command "$(vm_boot_line)" stdio,id=console,signal=off
+	vm_command "$(vm_boot_line "scenario=$scenario")" stdio,id=console,signal=off
 	vm_record
 	"${vm[@]}" <&"$console" >"$dir/console.log" 2>"$dir/qemu.log" &
 	vm_pid=$!
