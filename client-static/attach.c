@@ -240,25 +240,6 @@ static int exchange(int netlink, struct message *message, struct answer *ret)
 	return ret->error;
 }
 
-static int find_family(int netlink, uint16_t *ret_family, struct failure *why)
-{
-	struct message message;
-	struct answer answer;
-	int err;
-
-	begin(&message, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
-	put_string(&message, CTRL_ATTR_FAMILY_NAME, NBD_GENL_FAMILY_NAME);
-	err = exchange(netlink, &message, &answer);
-	if (err == -ENOENT || (!err && !answer.family))
-		return failure_set(why, EXIT_PERMANENT, ENOENT,
-				   "the kernel has no nbd driver; load it: modprobe nbd");
-	if (err)
-		return failure_set(why, EXIT_PERMANENT, -err, "ask the kernel for nbd: %s",
-				   strerror(-err));
-	*ret_family = answer.family;
-	return 0;
-}
-
 static int kernel_refused(int err, const struct answer *answer, const char *what,
 			  struct failure *why)
 {
@@ -273,10 +254,30 @@ static int kernel_refused(int err, const struct answer *answer, const char *what
 	return failure_set(why, EXIT_PERMANENT, -err, "%s: the kernel refused: %s", what, said);
 }
 
-int attach_open(int *ret_netlink, struct failure *why)
+int attach_begin(int fd, struct netlink *ret, struct failure *why)
+{
+	struct message message;
+	struct answer answer;
+	int err;
+
+	begin(&message, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
+	put_string(&message, CTRL_ATTR_FAMILY_NAME, NBD_GENL_FAMILY_NAME);
+	err = exchange(fd, &message, &answer);
+	if (err == -ENOENT || (!err && !answer.family))
+		return failure_set(why, EXIT_PERMANENT, ENOENT,
+				   "the kernel has no nbd driver; load it: modprobe nbd");
+	if (err)
+		return failure_set(why, EXIT_PERMANENT, -err, "ask the kernel for nbd: %s",
+				   strerror(-err));
+	*ret = (struct netlink){.fd = fd, .family = answer.family};
+	return 0;
+}
+
+int attach_open(struct netlink *ret, struct failure *why)
 {
 	static const int on = 1;
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+	int err;
 
 	if (fd < 0)
 		return failure_set(why, EXIT_PERMANENT, errno, "netlink: %s", strerror(errno));
@@ -284,8 +285,10 @@ int attach_open(int *ret_netlink, struct failure *why)
 	 */
 	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
-	*ret_netlink = fd;
-	return 0;
+	err = attach_begin(fd, ret, why);
+	if (err)
+		close(fd);
+	return err;
 }
 
 static void put_sockets(struct message *message, const struct attach_device *device)
@@ -301,20 +304,17 @@ static void put_sockets(struct message *message, const struct attach_device *dev
 	nest_end(message, sockets);
 }
 
-int attach_connect(int netlink, const struct attach_device *device, struct failure *why)
+int attach_connect(const struct netlink *netlink, const struct attach_device *device,
+		   struct failure *why)
 {
 	struct message message;
 	struct answer answer;
-	uint16_t family;
 	int err;
 
 	if (device->identifier && strlen(device->identifier) > IDENTIFIER_MAX_CHARS)
 		return failure_set(why, EXIT_PERMANENT, EINVAL,
 				   "identifier: longer than %d characters", IDENTIFIER_MAX_CHARS);
-	err = find_family(netlink, &family, why);
-	if (err)
-		return err;
-	begin(&message, family, NBD_CMD_CONNECT, NBD_GENL_VERSION);
+	begin(&message, netlink->family, NBD_CMD_CONNECT, NBD_GENL_VERSION);
 	put_u32(&message, NBD_ATTR_INDEX, device->index);
 	put_u64(&message, NBD_ATTR_SIZE_BYTES, device->size_bytes);
 	put_u64(&message, NBD_ATTR_BLOCK_SIZE_BYTES, device->block_size_bytes);
@@ -326,22 +326,18 @@ int attach_connect(int netlink, const struct attach_device *device, struct failu
 	if (device->identifier)
 		put_string(&message, NBD_ATTR_BACKEND_IDENTIFIER, device->identifier);
 	put_sockets(&message, device);
-	err = exchange(netlink, &message, &answer);
+	err = exchange(netlink->fd, &message, &answer);
 	return err ? kernel_refused(err, &answer, "attach", why) : 0;
 }
 
-int attach_disconnect(int netlink, uint32_t index, struct failure *why)
+int attach_disconnect(const struct netlink *netlink, uint32_t index, struct failure *why)
 {
 	struct message message;
 	struct answer answer;
-	uint16_t family;
 	int err;
 
-	err = find_family(netlink, &family, why);
-	if (err)
-		return err;
-	begin(&message, family, NBD_CMD_DISCONNECT, NBD_GENL_VERSION);
+	begin(&message, netlink->family, NBD_CMD_DISCONNECT, NBD_GENL_VERSION);
 	put_u32(&message, NBD_ATTR_INDEX, index);
-	err = exchange(netlink, &message, &answer);
+	err = exchange(netlink->fd, &message, &answer);
 	return err ? kernel_refused(err, &answer, "detach", why) : 0;
 }

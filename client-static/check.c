@@ -18,8 +18,7 @@ enum {
 	CHECK_ERROR = 2,
 };
 
-/* 0 and *ret_pid, or -ENOENT when the device is not attached. */
-static int attached_pid(uint32_t index, uint64_t *ret_pid)
+int check_attached(uint32_t index, uint64_t *ret_pid)
 {
 	char path[64];
 
@@ -39,7 +38,7 @@ int check_run(uint32_t index)
 {
 	uint64_t pid;
 	char line[32];
-	int err = attached_pid(index, &pid);
+	int err = check_attached(index, &pid);
 
 	if (err == -ENOENT && has_sysfs())
 		return CHECK_NOT_ATTACHED;
@@ -53,13 +52,14 @@ int check_run(uint32_t index)
 
 static int disconnect(uint32_t index, struct failure *why)
 {
-	int netlink, err;
+	struct netlink netlink;
+	int err;
 
 	err = attach_open(&netlink, why);
 	if (err)
 		return err;
-	err = attach_disconnect(netlink, index, why);
-	close(netlink);
+	err = attach_disconnect(&netlink, index, why);
+	close(netlink.fd);
 	return err;
 }
 
@@ -68,7 +68,7 @@ int disconnect_run(uint32_t index)
 	struct failure why;
 	uint64_t pid;
 
-	if (has_sysfs() && attached_pid(index, &pid) == -ENOENT) {
+	if (has_sysfs() && check_attached(index, &pid) == -ENOENT) {
 		log_line("/dev/nb%u: is not attached", index);
 		return 0;
 	}

@@ -274,10 +274,21 @@ struct attach_device {
 uint64_t attach_dead_timeout_default_s(void);
 uint64_t attach_dead_timeout_max_s(void);
 
-/* A netlink socket; caller closes it. */
-int attach_open(int *ret_netlink, struct failure *why);
-int attach_connect(int netlink, const struct attach_device *device, struct failure *why);
-int attach_disconnect(int netlink, uint32_t index, struct failure *why);
+/* A netlink socket and the number that the driver's family has on it. */
+struct netlink {
+	int fd;
+	uint16_t family;
+};
+
+/* Opens *ret, whose fd the caller closes. Fails when the kernel has no nbd driver. */
+int attach_open(struct netlink *ret, struct failure *why);
+
+/* The same on an open socket, which stays the caller's. */
+int attach_begin(int fd, struct netlink *ret, struct failure *why);
+
+int attach_connect(const struct netlink *netlink, const struct attach_device *device,
+		   struct failure *why);
+int attach_disconnect(const struct netlink *netlink, uint32_t index, struct failure *why);
 
 /* run.c */
 
@@ -296,6 +307,9 @@ int attach_run(const struct attach_job *job);
 int list_run(const struct target *target);
 
 /* check.c */
+
+/* The PID that attached the device, as the driver has it in sysfs; -ENOENT: not attached. */
+int check_attached(uint32_t index, uint64_t *ret_pid);
 
 /*
  * -check as the usual nbd-client has it: 0 and the PID on stdout when the device

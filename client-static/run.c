@@ -129,10 +129,10 @@ static int open_any(const struct attach_job *job, const struct address_list *add
 	return exit_code;
 }
 
-static int hand_over(const struct attach_job *job, struct session *session, struct failure *why)
+static int hand_over(const struct attach_job *job, const struct netlink *netlink,
+		     struct session *session, struct failure *why)
 {
 	struct attach_device *device = &session->device;
-	int netlink, err;
 
 	device->index = job->device_index;
 	device->size_bytes = session->geometry.size_bytes;
@@ -142,12 +142,7 @@ static int hand_over(const struct attach_job *job, struct session *session, stru
 	device->dead_timeout_s = job->has_dead_timeout ? job->dead_timeout_s
 						       : attach_dead_timeout_default_s();
 	device->identifier = job->identifier;
-	err = attach_open(&netlink, why);
-	if (err)
-		return err;
-	err = attach_connect(netlink, device, why);
-	close(netlink);
-	return err;
+	return attach_connect(netlink, device, why);
 }
 
 static void format_size(uint64_t bytes, char *ret, size_t size)
@@ -223,7 +218,19 @@ static void finish(const struct attach_job *job, const struct session *session,
 		log_line("%s", why.text);
 }
 
-int attach_run(const struct attach_job *job)
+/* The driver, and that the device is free, before a server is troubled. */
+static int open_driver(uint32_t index, struct netlink *ret, struct failure *why)
+{
+	uint64_t pid;
+
+	if (!check_attached(index, &pid))
+		return failure_set(why, EXIT_PERMANENT, EBUSY,
+				   "busy: it is attached already; -d detaches it");
+	return attach_open(ret, why);
+}
+
+/* From addresses to a finished device. */
+static int attach_any(const struct attach_job *job, const struct netlink *netlink)
 {
 	char changes[RESERVE_CHANGES_BYTES] = "";
 	struct address_list addresses;
@@ -238,7 +245,7 @@ int attach_run(const struct attach_job *job)
 	exit_code = open_any(job, &addresses, &session);
 	if (exit_code)
 		return exit_code;
-	if (hand_over(job, &session, &why)) {
+	if (hand_over(job, netlink, &session, &why)) {
 		log_line("/dev/nb%u: %s", job->device_index, why.text);
 		close_connections(&session);
 		return why.exit_code;
@@ -249,4 +256,19 @@ int attach_run(const struct attach_job *job)
 	if (*changes)
 		log_line("/dev/nb%u: set %s", job->device_index, changes);
 	return 0;
+}
+
+int attach_run(const struct attach_job *job)
+{
+	struct netlink netlink;
+	struct failure why;
+	int exit_code;
+
+	if (open_driver(job->device_index, &netlink, &why)) {
+		log_line("/dev/nb%u: %s", job->device_index, why.text);
+		return why.exit_code;
+	}
+	exit_code = attach_any(job, &netlink);
+	close(netlink.fd);
+	return exit_code;
 }
