@@ -68,10 +68,10 @@ struct boot_line {
 	int panic_s; /* panic=, 0 is "stay" */
 };
 
-/* What %m, %u and %h stand for; "" is unknown. */
+/* What %m, %u and %h stand for; "" is unknown. With room for the newline that sysfs has. */
 struct boot_identity {
-	char mac[18];
-	char uuid[37];
+	char mac[sizeof("52:54:00:12:34:56\n")];
+	char uuid[sizeof("564d0000-aaaa-bbbb-cccc-0123456789ab\n")];
 	char host_name[65];
 };
 
