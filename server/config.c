@@ -6,9 +6,10 @@
  * implemented are refused, because to ignore one could share or overwrite data
  * that its owner meant to protect.
  *
- * libinih splits lines into keys and values. It cuts section names at 49 bytes
- * and joins indented lines to the value before, so the reader below, which sees
- * each line first, keeps section names and strips the indent.
+ * libinih splits lines into keys and values. It cuts section names at 49 bytes,
+ * lines at 199, and joins indented lines to the value before; so the reader
+ * below, which sees each line first, keeps section names, strips the indent and
+ * refuses what would be cut.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -26,7 +27,8 @@ struct reader {
 	FILE *stream;
 	const char *file;
 	unsigned int line;
-	bool in_line; /* the chunk before had no newline yet */
+	char *text; /* of the line, from getline() */
+	size_t text_size;
 	bool is_included;
 	bool is_generic, in_section;
 	struct config *config;
@@ -355,24 +357,26 @@ static void begin_section(struct reader *reader, char *line)
 	*end = ']';
 }
 
-/* For libinih, in place of fgets(): a long line comes in several chunks. */
+/* For libinih, in place of fgets(): one whole line, or an empty one for what does not fit. */
 static char *read_line(char *buffer, int size, void *user)
 {
 	struct reader *reader = user;
-	bool in_line = reader->in_line;
-	size_t indent;
+	ssize_t length = getline(&reader->text, &reader->text_size, reader->stream);
+	char *line = reader->text;
 
-	if (!fgets(buffer, size, reader->stream))
+	if (length < 0)
 		return NULL;
-	reader->in_line = !strchr(buffer, '\n');
-	if (in_line)
-		return buffer;
 	reader->line++;
-	indent = strspn(buffer, " \t");
-	memmove(buffer, buffer + indent, strlen(buffer + indent) + 1);
-	if (*buffer == '[')
-		begin_section(reader, buffer);
-	return buffer;
+	line += strspn(line, " \t");
+	if (*line == '[')
+		begin_section(reader, line);
+	if (strlen(line) < (size_t)size)
+		return strcpy(buffer, line);
+	if (*line == '[' && strrchr(line, ']'))
+		return strcpy(buffer, "[long]\n");
+	if (*line != '#' && *line != ';')
+		mistake(reader, "the line is longer than %d bytes", size - 1);
+	return strcpy(buffer, "\n");
 }
 
 static int keep_file_name(struct config *config, const char *path, const char **ret)
@@ -408,6 +412,7 @@ static int read_file(const char *path, bool is_included, struct config *config)
 	if (ferror(reader.stream))
 		mistake(&reader, "cannot read further: %s", strerror(errno));
 	fclose(reader.stream);
+	free(reader.text);
 	return reader.mistakes ? -EINVAL : 0;
 }
 
