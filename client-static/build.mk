@@ -30,3 +30,17 @@ $(B)/test/run-time.ok: client-static/check-no-malloc $(CLIENT_RUN_TIME_OBJ)
 	$(Q)mkdir -p $(@D)
 	$(Q)client-static/check-no-malloc $(MUSL_CC) $(CLIENT_RUN_TIME_OBJ)
 	$(Q)touch $@
+
+# client_test NAME OBJECT...: a unit test and the stages it links.
+define client_test
+UNIT_TESTS += $(B)/test/client-$(1)-test
+$(B)/test/client-$(1)-test: $(patsubst %,$(B)/asan/client-static/%.o,$(1)-test $(2)) \
+		$(patsubst %.c,$(B)/asan/%.o,$(COMMON_SRC))
+	$$(call say,LINK,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ASAN_LDFLAGS) -o $$@ $$^ -lcmocka
+endef
+
+$(eval $(call client_test,uri,uri))
+$(eval $(call client_test,names,names system failure check reserve attach))
+$(eval $(call client_test,options,options uri names system failure attach))

@@ -427,6 +427,8 @@ static int take_target(struct reading *reading, size_t count, struct failure *wh
 			      reading->words[0]);
 	if (*target->unix_path)
 		return 0;
+	if (count > 2)
+		return refuse(why, "\"%s\" is one word too many", reading->words[2]);
 	if (count == 0)
 		return refuse(why, "the server is missing: HOST [PORT] DEVICE or nbd://HOST/EXPORT "
 				   "DEVICE; -help tells more");

@@ -67,7 +67,7 @@ int system_read_number(const char *path, uint64_t *ret)
 int system_write(const char *path, const char *text)
 {
 	size_t length = strlen(text);
-	int fd = open_below_root(path, O_WRONLY);
+	int fd = open_below_root(path, O_WRONLY | O_TRUNC);
 	int err = 0;
 
 	if (fd < 0)
