@@ -157,10 +157,14 @@ int dhcp_event_main(int argc, char **argv);
 /* swap.c */
 
 /*
- * Takes device as swap: one with a swap header as it is; a blank one gets a
- * header; anything else is refused, so that no data can be lost. priority -1 is
- * the kernel's choice.
+ * Makes sure that fd, the open device of size_bytes, begins with a swap header
+ * that fits it: one that is there stays; a blank device gets one; anything else
+ * is refused and not written to, so that no data can be lost. Prints as stages
+ * do and returns 0 or an exit code.
  */
+int swap_prepare(const char *device, int fd, uint64_t size_bytes);
+
+/* Takes device as swap, after swap_prepare(). priority -1 is the kernel's choice. */
 int swap_on(const char *device, int priority);
 
 /* filesystem.c */

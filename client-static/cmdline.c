@@ -85,6 +85,9 @@ static int parse_uri(struct target *ret, const char *name, const char *value,
 		return refuse(
 			why, "%s=%.80s: not an nbd:// address; write %s=nbd://SERVER[:PORT]/EXPORT",
 			name, value, name);
+	if (!value[6] || strchr("/:", value[6]))
+		return refuse(why, "%s=%.80s: names no server; write %s=nbd://SERVER[:PORT]/EXPORT",
+			      name, value, name);
 	if (uri_parse(value, ret, clause, sizeof(clause)) < 0)
 		return refuse(why, "%s=%.80s: %s", name, value, clause);
 	return 0;

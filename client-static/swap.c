@@ -108,8 +108,7 @@ static int write_header(int fd, uint64_t size_bytes, struct swap_page *page)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Makes sure that the header fits the device. Returns 0 or the exit code, with its message. */
-static int prepare(const char *device, int fd, uint64_t size_bytes)
+int swap_prepare(const char *device, int fd, uint64_t size_bytes)
 {
 	static struct swap_page page;
 	enum content content = CONTENT_OTHER;
@@ -168,7 +167,7 @@ int swap_on(const char *device, int priority)
 		r = EXIT_PERMANENT;
 	}
 	if (r == 0)
-		r = prepare(device, fd, size_bytes);
+		r = swap_prepare(device, fd, size_bytes);
 	if (fd >= 0)
 		close(fd);
 	if (r)
