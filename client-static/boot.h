@@ -65,7 +65,7 @@ struct boot_line {
 	bool root_rw;
 	char init[256]; /* "" is the kernel's list */
 	bool rescue;
-	int panic_s; /* panic=, 0 is "stay" */
+	int panic_s; /* panic=; after a permanent failure, restart when more than 0 */
 };
 
 /* What %m, %u and %h stand for; "" is unknown. With room for the newline that sysfs has. */

@@ -204,8 +204,7 @@ static int parse_panic(struct boot_line *line, const char *name, const char *val
 	long seconds = strtol(value, &end, 10);
 
 	if (end == value || *end || seconds < -1 || seconds > 86400)
-		return refuse(why, "%s=%.40s: wants seconds of 0 (stay) to 86400, or -1 (at once)",
-			      name, value);
+		return refuse(why, "%s=%.40s: wants seconds of -1 to 86400", name, value);
 	line->panic_s = (int)seconds;
 	return 0;
 }

@@ -174,10 +174,14 @@ static int attempt(struct boot *boot)
 	return r == 0 ? start_root(boot) : r;
 }
 
-/* panic= asks for a machine that restarts by itself rather than wait for a person. */
+/*
+ * panic= of more than 0 asks for a machine that restarts rather than wait for a
+ * person. Less than 0 is the kernel's "at once": nobody could read why, so the
+ * boot is tried again instead.
+ */
 static void restart(int panic_s)
 {
-	log_line("restarting in %d s, as panic= says", panic_s > 0 ? panic_s : 0);
+	log_line("restarting in %d s, as panic= says", panic_s);
 	rescue_wait(panic_s);
 	sync();
 	reboot(RB_AUTOBOOT);
@@ -188,7 +192,7 @@ static void wait_after(struct boot *boot, int exit_code)
 	unsigned int doublings = boot->failures++;
 
 	if (exit_code == EXIT_PERMANENT) {
-		if (boot->line.panic_s)
+		if (boot->line.panic_s > 0)
 			restart(boot->line.panic_s);
 		rescue_wait(RETRY_PERMANENT_S);
 		return;
