@@ -26,9 +26,12 @@ kernel: $(patsubst %,$(B)/kernel/%$(kernel_flavour)/bzImage,$(or $(kernel_chosen
 kernel-stock: $(patsubst %,$(B)/kernel/%-stock/bzImage,$(or $(kernel_chosen),$(KERNEL_VERSIONS))) ## the same kernels with no patch, as control
 kernel-debian: $(B)/kernel/debian/release ## unpack the stock Debian kernel below build/
 
-$(B)/kernel/debian/release: kernel/fetch-debian
+$(B)/kernel/debian.package: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo $(KERNEL_DEBIAN_PACKAGE) | cmp -s - $@ || echo $(KERNEL_DEBIAN_PACKAGE) >$@
+
+$(B)/kernel/debian/release: $(B)/kernel/debian.package kernel/fetch-debian
 	$(call say,FETCH,$(KERNEL_DEBIAN_PACKAGE))
-	$(Q)mkdir -p $(B)/kernel
 	$(Q)kernel/fetch-debian $(KERNEL_DEBIAN_PACKAGE) $(@D)
 
 $(B)/kernel/debian/vmlinuz: $(B)/kernel/debian/release ;
