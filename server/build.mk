@@ -13,11 +13,15 @@ $(B)/nbd-server: $(SERVER_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -pthread -o $@ $^ -linih
 
-SERVER_TESTS     := $(B)/test/address-test $(B)/test/config-test $(B)/test/negotiate-test
-UNIT_TESTS       += $(SERVER_TESTS)
-SERVER_ASAN_OBJ  := $(patsubst %.c,$(B)/asan/%.o,$(SERVER_SRC) $(COMMON_SRC))
+SERVER_TESTS    := $(B)/test/address-test $(B)/test/config-test $(B)/test/negotiate-test \
+		   $(B)/test/serve-test
+SERVER_ASAN_OBJ := $(patsubst %.c,$(B)/asan/%.o,$(SERVER_SRC) $(COMMON_SRC))
+UNIT_TESTS      += $(SERVER_TESTS)
+
+$(B)/test/serve-test: TEST_LDFLAGS := -Wl,--wrap=fdatasync,--wrap=pwritev,--wrap=fallocate
+$(B)/test/serve-test: $(B)/asan/server/testbed.o
 
 $(SERVER_TESTS): $(B)/test/%: $(B)/asan/server/%.o $(SERVER_ASAN_OBJ)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ASAN_LDFLAGS) -pthread -o $@ $^ -lcmocka -linih
+	$(Q)$(CC) $(ASAN_LDFLAGS) $(TEST_LDFLAGS) -pthread -o $@ $^ -lcmocka -linih

@@ -128,7 +128,7 @@ static void an_empty_file_is_no_config(void **state)
 
 static void long_names_are_kept_and_long_lines_refused(void **state)
 {
-	static char name[4098], path[300], text[8000];
+	static char name[4098], path[300], text[9000];
 	struct config config;
 
 	(void)state;

@@ -171,6 +171,7 @@ int loop_run(struct loop *loop, const struct loop_hooks *hooks, void *arg)
 	loop->hooks = hooks;
 	loop->arg = arg;
 	loop->ended = false;
+	hooks->batch(arg); /* for connections that came before the loop */
 	while (!loop->ended) {
 		int n = epoll_wait(loop->epoll_fd, loop->events, EVENTS_PER_WAIT,
 				   hooks->timeout_ms(arg));

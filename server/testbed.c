@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "server/testbed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "common/nbd-proto.h"
+
+static void open_export(struct testbed *bed, uint64_t size_bytes)
+{
+	char path[] = "/tmp/testbed.XXXXXX", why[TEXT_MAX] = "";
+	struct export_settings set;
+
+	bed->file_fd = mkstemp(path);
+	assert_true(bed->file_fd >= 0);
+	assert_int_equal(ftruncate(bed->file_fd, (off_t)size_bytes), 0);
+	assert_int_equal(export_settings_init(&set, "", path), 0);
+	set.readonly = bed->readonly;
+	if (export_open(&set, &bed->export, why, sizeof(why)) < 0)
+		fail_msg("%s: %s", path, why);
+	assert_int_equal(export_table_add(&bed->server.exports, bed->export), 0);
+	unlink(path);
+}
+
+static void connect_client(struct testbed *bed)
+{
+	static const struct timeval timeout = {.tv_sec = 20};
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	setsockopt(fds[0], SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	assert_int_equal(connection_open(&bed->server, fds[1], "test"), 0);
+	bed->clients[bed->client_count++] = fds[0];
+}
+
+static void *serve(void *arg)
+{
+	struct testbed *bed = arg;
+
+	return (void *)(intptr_t)server_run(&bed->server);
+}
+
+void testbed_start(struct testbed *bed, uint64_t size_bytes, unsigned int client_count)
+{
+	if (!bed->storage_threads)
+		bed->storage_threads = STORAGE_THREADS_DEFAULT;
+	assert_int_equal(server_open(&bed->server, bed->storage_threads), 0);
+	bed->server.connections_max = TESTBED_CLIENTS_MAX;
+	bed->server.exports.allow_list = true;
+	open_export(bed, size_bytes);
+	while (bed->client_count < client_count)
+		connect_client(bed);
+	assert_int_equal(pthread_create(&bed->thread, NULL, serve, bed), 0);
+}
+
+void testbed_signal(struct testbed *bed)
+{
+	(void)bed;
+	kill(getpid(), SIGTERM);
+}
+
+void testbed_join(struct testbed *bed)
+{
+	void *result;
+
+	assert_int_equal(pthread_join(bed->thread, &result), 0);
+	assert_null(result);
+	assert_int_equal(bed->server.payload.free_count, PAYLOAD_BUFFERS);
+	server_close(&bed->server);
+	for (unsigned int i = 0; i < bed->client_count; i++)
+		close(bed->clients[i]);
+	close(bed->file_fd);
+}
+
+void testbed_stop(struct testbed *bed)
+{
+	for (unsigned int i = 0; i < bed->client_count; i++)
+		shutdown(bed->clients[i], SHUT_RDWR);
+	testbed_signal(bed);
+	testbed_join(bed);
+}
+
+void client_send(int fd, const void *data, size_t length)
+{
+	assert_int_equal(wire_write_full(fd, data, length), 0);
+}
+
+void client_receive(int fd, void *data, size_t length)
+{
+	assert_int_equal(wire_read_full(fd, data, length), 0);
+}
+
+bool client_sees_end(int fd)
+{
+	uint8_t data[4096];
+	ssize_t n;
+
+	while ((n = recv(fd, data, sizeof(data), 0)) > 0)
+		;
+	return n == 0 || errno == ECONNRESET;
+}
+
+static void send_option(int fd, uint32_t option, const void *data, uint32_t length)
+{
+	struct wire_option header = {option, length};
+	uint8_t buf[WIRE_OPTION_BYTES];
+
+	client_send(fd, buf, wire_put_option(buf, &header));
+	client_send(fd, data, length);
+}
+
+/* The data of a reply, whose type it returns. */
+static uint32_t receive_reply(int fd, uint8_t data[256], uint32_t *ret_length)
+{
+	uint8_t buf[WIRE_OPTION_REPLY_BYTES];
+	struct wire_option_reply reply;
+
+	client_receive(fd, buf, sizeof(buf));
+	assert_int_equal(wire_get_option_reply(buf, &reply), 0);
+	assert_true(reply.length <= 256);
+	client_receive(fd, data, reply.length);
+	*ret_length = reply.length;
+	return reply.type;
+}
+
+uint16_t client_go(int fd, bool structured)
+{
+	struct wire_export export;
+	struct wire_go go = {{"", 0}, 0, {0}};
+	uint8_t data[256];
+	uint32_t length;
+	uint16_t flags;
+
+	client_receive(fd, data, WIRE_GREETING_BYTES);
+	assert_int_equal(wire_get_greeting(data, &flags), 0);
+	client_send(fd, data, wire_put_client_flags(data, flags));
+	if (structured) {
+		send_option(fd, NBD_OPT_STRUCTURED_REPLY, NULL, 0);
+		assert_int_equal(receive_reply(fd, data, &length), NBD_REP_ACK);
+	}
+	send_option(fd, NBD_OPT_GO, data, (uint32_t)wire_put_go(data, &go));
+	assert_int_equal(receive_reply(fd, data, &length), NBD_REP_INFO);
+	assert_int_equal(wire_get_info_export(data, length, &export), 0);
+	assert_int_equal(receive_reply(fd, data, &length), NBD_REP_ACK);
+	return export.flags;
+}
+
+void client_request(int fd, uint16_t type, uint16_t flags, uint64_t offset, uint32_t length)
+{
+	struct wire_request request = {flags, type, type, offset, length};
+	uint8_t buf[WIRE_REQUEST_BYTES];
+
+	client_send(fd, buf, wire_put_request(buf, &request));
+}
+
+static uint32_t receive_simple(int fd, uint64_t cookie)
+{
+	uint8_t buf[WIRE_SIMPLE_REPLY_BYTES];
+	struct wire_reply reply;
+
+	client_receive(fd, buf, sizeof(buf));
+	assert_int_equal(wire_get_simple_reply(buf, &reply), 0);
+	assert_int_equal(reply.cookie, cookie);
+	return reply.error;
+}
+
+void client_expect(int fd, uint64_t cookie, uint32_t error)
+{
+	assert_int_equal(receive_simple(fd, cookie), error);
+}
+
+uint32_t client_ask(int fd, uint16_t type, uint16_t flags, uint64_t offset, uint32_t length)
+{
+	client_request(fd, type, flags, offset, length);
+	return receive_simple(fd, type);
+}
+
+uint32_t client_write(int fd, uint16_t flags, const void *data, uint64_t offset, uint32_t length)
+{
+	client_request(fd, NBD_CMD_WRITE, flags, offset, length);
+	client_send(fd, data, length);
+	return receive_simple(fd, NBD_CMD_WRITE);
+}
+
+uint32_t client_read(int fd, void *data, uint64_t offset, uint32_t length)
+{
+	uint32_t error = client_ask(fd, NBD_CMD_READ, 0, offset, length);
+
+	if (!error)
+		client_receive(fd, data, length);
+	return error;
+}
+
+void fill_pattern(uint8_t *data, size_t length, uint32_t seed)
+{
+	for (size_t i = 0; i < length; i++) {
+		seed = seed * 1664525 + 1013904223;
+		data[i] = (uint8_t)(seed >> 24);
+	}
+}
