@@ -97,7 +97,7 @@ repository_create()
 	names=$(series_names "$series")
 	for name in $names; do
 		output=$(git_plain -C "$repo" am -q --keep-non-patch "$(realpath "$series/$name")" 2>&1) ||
-			die "$series/$name: does not apply: ${output//$'\n'/; }"
+			die "$series/$name: does not apply: ${output%%$'\n'*}"
 	done
 }
 
