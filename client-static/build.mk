@@ -50,3 +50,13 @@ $(eval $(call client_test,swap,swap))
 $(eval $(call client_test,negotiate,negotiate failure))
 $(eval $(call client_test,geometry,geometry failure))
 $(eval $(call client_test,attach,attach failure))
+
+INTEROP_TESTS += client-static/interop/peers.sh
+client-static/interop/peers.sh: $(B)/test/client-probe
+
+CLIENT_PROBE := interop/probe uri resolve connect negotiate failure
+$(B)/test/client-probe: $(CLIENT_PROBE:%=$(B)/asan/client-static/%.o) \
+		$(patsubst %.c,$(B)/asan/%.o,$(COMMON_SRC))
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ASAN_LDFLAGS) -o $@ $^
