@@ -69,7 +69,7 @@ check-interop: client server $$(INTEROP_TESTS) ## our programs against the well-
 	$(Q).ci/run-tests interop $(INTEROP_TESTS)
 
 lint: client check-no-malloc ## shellcheck, clang-format, cppcheck, sparse, mandoc, no malloc at run time
-	$(Q)LINT_CPPFLAGS='$(subst ','\'',$(CPPFLAGS_ALL))' .ci/lint
+	$(Q)LINT_CPPFLAGS='$(subst ',,$(CPPFLAGS_ALL))' .ci/lint
 
 format: ## clang-format in place
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
