@@ -51,7 +51,7 @@ static void say(const void *bytes, size_t length)
 
 static void say_greeting(uint16_t flags)
 {
-	uint8_t buf[WIRE_GREETING_BYTES];
+	uint8_t buf[WIRE_GREETING_BYTES] = {0};
 
 	script.length = 0;
 	say(buf, wire_put_greeting(buf, flags));
@@ -60,7 +60,7 @@ static void say_greeting(uint16_t flags)
 static void say_header(uint32_t option, uint32_t type, uint32_t length)
 {
 	struct wire_option_reply reply = {.option = option, .type = type, .length = length};
-	uint8_t buf[WIRE_OPTION_REPLY_BYTES];
+	uint8_t buf[WIRE_OPTION_REPLY_BYTES] = {0};
 
 	say(buf, wire_put_option_reply(buf, &reply));
 }
@@ -74,7 +74,7 @@ static void say_reply(uint32_t option, uint32_t type, const void *data, uint32_t
 static void say_export(void)
 {
 	struct wire_export export = {.size_bytes = export_bytes, .flags = export_flags};
-	uint8_t buf[WIRE_INFO_EXPORT_BYTES];
+	uint8_t buf[WIRE_INFO_EXPORT_BYTES] = {0};
 	uint32_t length = (uint32_t)wire_put_info_export(buf, &export);
 
 	say_reply(NBD_OPT_GO, NBD_REP_INFO, buf, length);
@@ -83,7 +83,7 @@ static void say_export(void)
 static void say_block_size(uint32_t minimum, uint32_t preferred, uint32_t maximum)
 {
 	struct wire_block_size size = {minimum, preferred, maximum};
-	uint8_t buf[WIRE_INFO_BLOCK_SIZE_BYTES];
+	uint8_t buf[WIRE_INFO_BLOCK_SIZE_BYTES] = {0};
 	uint32_t length = (uint32_t)wire_put_info_block_size(buf, &size);
 
 	say_reply(NBD_OPT_GO, NBD_REP_INFO, buf, length);
@@ -93,7 +93,7 @@ static void say_old_answer(bool no_zeroes)
 {
 	static const uint8_t zeroes[NBD_EXPORT_NAME_ZEROES];
 	struct wire_export export = {.size_bytes = export_bytes, .flags = export_flags};
-	uint8_t buf[WIRE_EXPORT_NAME_BYTES];
+	uint8_t buf[WIRE_EXPORT_NAME_BYTES] = {0};
 
 	say(buf, wire_put_export_name(buf, &export));
 	if (!no_zeroes)
