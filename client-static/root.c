@@ -278,7 +278,8 @@ _Noreturn void root_switch(char **argv)
 	argv[0] = init_path;
 	for (;;) {
 		execve(init_path, argv, environ);
-		log_line("%s: cannot execute: %s", init_path, strerror(errno));
+		log_line("%s: cannot execute: %s%s", init_path, strerror(errno),
+			 errno == ENOENT ? " (its interpreter)" : "");
 		rescue_wait(RETRY_EXEC_S);
 	}
 }
