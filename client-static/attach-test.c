@@ -370,6 +370,19 @@ static void malformed_answers_end(void **state)
 	}
 }
 
+static void numbers_that_are_no_errno_are_refused(void **state)
+{
+	(void)state;
+	static const int numbers[] = {1, -4096, INT_MAX, INT_MIN};
+	struct attach_device job = device();
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		put_ack(numbers[i], NULL, true);
+		send_answer();
+		assert_int_equal(connect_device(&job), -EPROTO);
+	}
+}
+
 static void hostile_attributes_are_not_followed(void **state)
 {
 	(void)state;
@@ -437,6 +450,7 @@ int main(void)
 		PAIRED(missing_driver_is_named),
 		PAIRED(answers_to_others_are_passed_over),
 		PAIRED(malformed_answers_end),
+		PAIRED(numbers_that_are_no_errno_are_refused),
 		PAIRED(hostile_attributes_are_not_followed),
 		PAIRED(closed_socket_is_an_error),
 		PAIRED(disconnect_names_the_device),

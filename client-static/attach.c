@@ -23,6 +23,7 @@ enum {
 	IDENTIFIER_MAX_CHARS = 255,
 	SEQUENCE = 1, /* of each message: one is sent and answered before the next */
 	REPLY_BYTES = 8192,
+	ERRNO_MAX = 4095, /* MAX_ERRNO of the kernel */
 };
 
 /*
@@ -186,6 +187,8 @@ static bool take_message(const uint8_t *at, size_t length, const struct nlmsghdr
 			return true;
 		}
 		memcpy(&ret->error, at + NLMSG_HDRLEN, sizeof(ret->error));
+		if (ret->error > 0 || ret->error < -ERRNO_MAX)
+			ret->error = -EPROTO;
 		take_words(at, length, header, ret);
 		return true;
 	}

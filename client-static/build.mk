@@ -50,6 +50,7 @@ $(eval $(call client_test,swap,swap))
 $(eval $(call client_test,negotiate,negotiate failure))
 $(eval $(call client_test,geometry,geometry failure))
 $(eval $(call client_test,attach,attach failure))
+$(eval $(call client_test,connect,connect resolve failure))
 
 INTEROP_TESTS += client-static/interop/peers.sh
 client-static/interop/peers.sh: $(B)/test/client-probe
@@ -60,3 +61,19 @@ $(B)/test/client-probe: $(CLIENT_PROBE:%=$(B)/asan/client-static/%.o) \
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ASAN_LDFLAGS) -o $@ $^
+
+FUZZ_SECONDS ?= 60
+CLIENT_FUZZ_SRC := $(addprefix client-static/,peer-fuzz.c uri.c names.c system.c failure.c \
+		   negotiate.c geometry.c attach.c)
+
+.PHONY: fuzz-client
+fuzz-client: $(B)/test/client-fuzz ## fuzz what a peer sends to the client (clang; FUZZ_SECONDS=60)
+	$(Q)mkdir -p $(B)/fuzz/client
+	$(Q)$(B)/test/client-fuzz -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 \
+		-artifact_prefix=$(B)/fuzz/ $(B)/fuzz/client
+
+$(B)/test/client-fuzz: $(CLIENT_FUZZ_SRC) $(COMMON_SRC) client-static/client.h common/wire.h
+	$(call say,CLANG,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang $(CPPFLAGS_ALL) $(CFLAGS_ALL) -O1 -g -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^)
