@@ -75,7 +75,7 @@ format: ## clang-format in place
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 
 install: client server ## install programs and manual pages (DESTDIR= PREFIX=)
-	$(Q)install -d $(INSTALL_BIN) $(INSTALL_MAN)/man1 $(INSTALL_MAN)/man5 $(INSTALL_MAN)/man8
+	$(Q)install -d $(INSTALL_BIN) $(INSTALL_MAN)/man1 $(INSTALL_MAN)/man5 $(INSTALL_MAN)/man7 $(INSTALL_MAN)/man8
 	$(Q)install -m 755 $(B)/nbd-client $(B)/nbd-server $(INSTALL_BIN)
 	$(Q)$(foreach m,$(MAN_PAGES),install -m 644 $(m) $(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)));)
 
