@@ -183,14 +183,14 @@ static int parse_bootif(struct boot_line *line, const char *name, const char *va
 	const char *mac = strncmp(value, "01-", 3) == 0 ? value + 3 : value;
 	size_t i;
 
-	for (i = 0; mac[i] && i < sizeof(line->boot_mac); i++) {
+	for (i = 0; i < sizeof(line->boot_mac) && mac[i]; i++) {
 		bool separator = i % 3 == 2;
 
 		if (separator ? !strchr("-:", mac[i]) : !isxdigit((unsigned char)mac[i]))
 			break;
 		line->boot_mac[i] = separator ? ':' : (char)tolower((unsigned char)mac[i]);
 	}
-	if (mac[i] || i != sizeof(line->boot_mac) - 1)
+	if (i != sizeof(line->boot_mac) - 1 || mac[i])
 		return refuse(why, "%s=%.80s: not a MAC address; write BOOTIF=01-52-54-00-12-34-56",
 			      name, value);
 	line->boot_mac[i] = '\0';

@@ -8,17 +8,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int directory_each(int dir_fd, int (*entry)(int dir_fd, const char *name, void *data), void *data)
 {
 	_Alignas(struct dirent) char buffer[2048];
-	int n;
+	long n;
 
 	if (lseek(dir_fd, 0, SEEK_SET) < 0)
 		return -errno;
-	while ((n = getdents(dir_fd, (struct dirent *)buffer, sizeof(buffer))) > 0) {
-		for (int at = 0; at < n;) {
+	while ((n = syscall(SYS_getdents64, dir_fd, buffer, sizeof(buffer))) > 0) {
+		for (long at = 0; at < n;) {
 			const struct dirent *d = (const struct dirent *)(buffer + at);
 			int r;
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "client-static/boot.h"
@@ -23,11 +24,10 @@ static uint8_t before[SIZE_BYTES], after[SIZE_BYTES];
 static int make_device(void **state)
 {
 	static int fd;
-	char path[] = "/tmp/swap-test-XXXXXX";
 
-	fd = mkstemp(path);
+	fd = memfd_create("swap-test", 0);
 	*state = &fd;
-	return fd < 0 || unlink(path) < 0 || ftruncate(fd, SIZE_BYTES) < 0;
+	return fd < 0 || ftruncate(fd, SIZE_BYTES) < 0;
 }
 
 static int drop_device(void **state)
