@@ -14,12 +14,13 @@ $(B)/nbd-server: $(SERVER_OBJ)
 	$(Q)$(CC) $(CFLAGS) -pthread -o $@ $^ -linih
 
 SERVER_TESTS    := $(B)/test/address-test $(B)/test/config-test $(B)/test/negotiate-test \
-		   $(B)/test/serve-test
+		   $(B)/test/serve-test $(B)/test/load-test
 SERVER_ASAN_OBJ := $(patsubst %.c,$(B)/asan/%.o,$(SERVER_SRC) $(COMMON_SRC))
 UNIT_TESTS      += $(SERVER_TESTS)
 
 $(B)/test/serve-test: TEST_LDFLAGS := -Wl,--wrap=fdatasync,--wrap=pwritev,--wrap=fallocate
-$(B)/test/serve-test: $(B)/asan/server/testbed.o
+$(B)/test/load-test: TEST_LDFLAGS := -Wl,--wrap=fdatasync,--wrap=clock_gettime
+$(B)/test/serve-test $(B)/test/load-test: $(B)/asan/server/testbed.o
 
 $(SERVER_TESTS): $(B)/test/%: $(B)/asan/server/%.o $(SERVER_ASAN_OBJ)
 	$(call say,LINK,$@)

@@ -369,6 +369,16 @@ void connection_run(struct connection *connection)
 	loop_change(connection->server->loop, &connection->watch, wanted_events(connection));
 }
 
+void connection_reclaim(struct connection *connection, uint64_t now_ms)
+{
+	if (connection->phase != PHASE_TRANSMISSION)
+		return;
+	if (connection->congested && now_ms - connection->congested_since_ms >= STALL_MS)
+		reply_reclaim(connection);
+	if (connection->receiving && now_ms - connection->receiving_since_ms >= STALL_MS)
+		serve_reclaim(connection);
+}
+
 void connection_drain(struct connection *connection)
 {
 	if (connection->phase == PHASE_HANDSHAKE) {

@@ -21,6 +21,7 @@ enum {
 	CONNECTION_REQUESTS_MAX = 128, /* in flight; what a Linux client has per socket */
 	RECEIVE_BYTES = 16 << 10,      /* read at once beside payload */
 	ZERO_PIECE_BYTES = 32 << 20,   /* of TRIM and WRITE_ZEROES; others get a turn between */
+	STALL_MS = 500,
 	REPLY_HEADER_MAX_BYTES = WIRE_CHUNK_BYTES + WIRE_CHUNK_DATA_BYTES,
 };
 
@@ -55,11 +56,12 @@ struct request {
 	uint64_t offset_bytes; /* of the piece at hand */
 	uint32_t left_bytes;   /* from there to the end of the request */
 	uint32_t piece_bytes;
-	uint32_t received_bytes; /* of the piece: WRITE */
-	uint32_t sent_bytes;	 /* of header and piece: READ */
+	uint32_t announced_bytes; /* READ: promised by a header, and not yet sent */
+	uint32_t received_bytes;  /* of the piece: WRITE */
+	uint32_t sent_bytes;	  /* of header and piece: READ */
 	uint16_t type, flags;
 	bool running; /* the storage has it */
-	bool loading; /* READ: the next piece is not here yet */
+	bool loading; /* READ in the queue of answers: the next piece is not here yet */
 	uint8_t header_bytes;
 	uint8_t header[REPLY_HEADER_MAX_BYTES];
 	int error; /* 0 or -errno: what the client will be told */
@@ -94,6 +96,8 @@ struct connection {
 	TAILQ_ENTRY(connection) timed;	  /* server.handshakes or server.lingering */
 	TAILQ_ENTRY(connection) runnable; /* server.runnable */
 	TAILQ_ENTRY(connection) waiting;  /* payload_pool.waiting */
+	uint64_t congested_since_ms;	  /* while congested */
+	uint64_t receiving_since_ms;	  /* while receiving has buffers */
 	uint64_t deadline_ms;		  /* of handshake or lingering */
 	struct negotiation *negotiation;  /* PHASE_HANDSHAKE */
 	struct export *export;
@@ -122,6 +126,13 @@ void connection_run(struct connection *connection);
 /* Frees a closed connection at the end of the batch if the storage has none of its requests. */
 void connection_release(struct connection *connection);
 
+/*
+ * Gives up the buffers that its client has made it hold for STALL_MS, without
+ * loss: payload that has come is stored now, an answer is read again when the
+ * client takes it.
+ */
+void connection_reclaim(struct connection *connection, uint64_t now_ms);
+
 /* No further request: ends when what is in flight was answered. */
 void connection_drain(struct connection *connection);
 
@@ -139,6 +150,10 @@ void serve_received(struct connection *connection, size_t bytes);
 
 /* The next piece of a READ into the buffers that request has. */
 void serve_load(struct request *request);
+
+/* Stores what has come of a piece, or gives its buffers back when nothing has. */
+void serve_reclaim(struct connection *connection);
+void request_give_buffers(struct request *request);
 void request_free(struct request *request);
 
 /* reply.c */
@@ -148,5 +163,8 @@ void reply_queue(struct request *request);
 
 /* Sends what the socket takes; -errno when the connection has to end. */
 int reply_send(struct connection *connection);
+
+/* Forgets the payload of queued answers; serve_resume() loads it again. */
+void reply_reclaim(struct connection *connection);
 
 #endif

@@ -21,7 +21,7 @@ enum {
 	SEND_TURN_BYTES = 1 << 20, /* then other connections have their turn */
 };
 
-/* The whole payload of a READ is announced by one header. */
+/* One header announces the whole payload of a READ. */
 static bool is_one_answer(const struct request *request)
 {
 	return !request->connection->structured || (request->flags & NBD_CMD_FLAG_DF);
@@ -45,6 +45,7 @@ static void put_simple(struct request *request)
 	};
 
 	request->header_bytes = (uint8_t)wire_put_simple_reply(request->header, &reply);
+	request->announced_bytes = payload_bytes(request) ? request->left_bytes : 0;
 }
 
 static void put_chunk(struct request *request, uint16_t type, bool last, uint32_t length_bytes)
@@ -65,6 +66,8 @@ static void put_read_chunk(struct request *request)
 	bool whole = is_one_answer(request) || !has_more_pieces(request);
 	uint32_t bytes = whole ? request->left_bytes : request->piece_bytes;
 
+	request->announced_bytes = request->error ? 0 : bytes;
+
 	if (request->error) {
 		put_chunk(request, NBD_REPLY_TYPE_ERROR, true, WIRE_CHUNK_ERROR_BYTES);
 		request->header_bytes += (uint8_t)wire_put_chunk_error(
@@ -81,12 +84,12 @@ static void put_read_chunk(struct request *request)
 void reply_queue(struct request *request)
 {
 	struct connection *connection = request->connection;
-	bool later_piece = request->loading;
+	bool is_queued = request->loading;
 
 	connection_schedule(connection);
 	request->loading = false;
 	request->sent_bytes = 0;
-	if (later_piece && is_one_answer(request)) {
+	if (request->announced_bytes) {
 		request->header_bytes = 0;
 		connection->broken |= request->error != 0;
 	} else if (request->type == NBD_CMD_READ && connection->structured) {
@@ -94,7 +97,7 @@ void reply_queue(struct request *request)
 	} else {
 		put_simple(request);
 	}
-	if (!later_piece)
+	if (!is_queued)
 		TAILQ_INSERT_TAIL(&connection->replies, request, link);
 }
 
@@ -144,13 +147,20 @@ static int gather_all(struct connection *connection, struct iovec *iov, size_t *
 	return count;
 }
 
+/* What follows has to be loaded. */
+static void payload_sent(struct request *request, uint32_t bytes)
+{
+	request->offset_bytes += bytes;
+	request->left_bytes -= bytes;
+	request->announced_bytes -= bytes;
+	request->loading = true;
+}
+
 /* The piece at the head of the queue was sent whole. */
 static void piece_sent(struct connection *connection, struct request *request)
 {
 	if (has_more_pieces(request)) {
-		request->offset_bytes += request->piece_bytes;
-		request->left_bytes -= request->piece_bytes;
-		request->loading = true;
+		payload_sent(request, request->piece_bytes);
 		serve_load(request);
 		return;
 	}
@@ -189,8 +199,35 @@ int reply_send(struct connection *connection)
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return -errno;
 		connection->congested = n < (ssize_t)total || total >= SEND_TURN_BYTES;
+		if (connection->congested)
+			connection->congested_since_ms = server_now_ms();
 		if (n > 0)
 			count_sent(connection, (size_t)n);
 	}
 	return connection->broken ? -EIO : 0;
+}
+
+static void forget_payload(struct request *request)
+{
+	uint32_t sent_bytes = request->sent_bytes;
+
+	if (request->loading || !request->buffer_count)
+		return;
+	if (sent_bytes && sent_bytes < request->header_bytes)
+		return; /* the rest of this header cannot be made again */
+	if (sent_bytes >= request->header_bytes) {
+		payload_sent(request, sent_bytes - request->header_bytes);
+	} else {
+		request->announced_bytes = 0; /* with the header that will be made again */
+		request->loading = true;
+	}
+	request_give_buffers(request);
+}
+
+void reply_reclaim(struct connection *connection)
+{
+	struct request *request;
+
+	TAILQ_FOREACH(request, &connection->replies, link)
+	forget_payload(request);
 }

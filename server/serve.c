@@ -22,7 +22,7 @@ static uint32_t least(uint64_t a, uint64_t b)
 	return (uint32_t)(a < b ? a : b);
 }
 
-static void give_buffers(struct request *request)
+void request_give_buffers(struct request *request)
 {
 	struct connection *connection = request->connection;
 	unsigned int count = request->buffer_count;
@@ -38,24 +38,30 @@ void request_free(struct request *request)
 {
 	struct connection *connection = request->connection;
 
-	give_buffers(request);
+	request_give_buffers(request);
 	connection->request_count--;
 	free(request);
 	connection_schedule(connection);
 }
 
-/* True when request has at least one buffer; otherwise the connection waits for one. */
+/*
+ * True when request has at least one buffer; otherwise the connection waits for
+ * one. The answer at the head of the queue may exceed the share of a connection:
+ * all that would free a buffer stands behind it.
+ */
 static bool take_buffers(struct request *request)
 {
 	struct connection *connection = request->connection;
 	struct payload_pool *pool = &connection->server->payload;
-	unsigned int allowed = CONNECTION_BUFFERS_MAX - connection->buffer_count;
 	unsigned int wanted = (request->left_bytes - 1) / PAYLOAD_BYTES + 1;
+	unsigned int share = CONNECTION_BUFFERS_MAX > connection->buffer_count
+				     ? CONNECTION_BUFFERS_MAX - connection->buffer_count
+				     : 0;
 
 	if (wanted > PIECE_BUFFERS_MAX)
 		wanted = PIECE_BUFFERS_MAX;
-	if (wanted > allowed)
-		wanted = allowed;
+	if (!request->loading && wanted > share)
+		wanted = share;
 	request->buffer_count = (uint8_t)payload_take(pool, request->buffers, wanted);
 	connection->buffer_count += request->buffer_count;
 	request->piece_bytes =
@@ -96,10 +102,12 @@ static void log_failure(struct request *request)
 		export->errors_not_logged++;
 		return;
 	}
-	log_line("export \"%s\": %s: %s at %llu, %u bytes: %s (%lu like it not logged)",
-		 export->set.name, export->set.path, nbd_command_name(request->type),
-		 (unsigned long long)request->offset_bytes, request->piece_bytes,
-		 strerror(-request->job.result), export->errors_not_logged);
+	log_line("export \"%s\": %s: %s at %llu, %u bytes: %s", export->set.name, export->set.path,
+		 nbd_command_name(request->type), (unsigned long long)request->offset_bytes,
+		 request->piece_bytes, strerror(-request->job.result));
+	if (export->errors_not_logged)
+		log_line("export \"%s\": and %lu errors that were not logged", export->set.name,
+			 export->errors_not_logged);
 	export->error_logged_s = now_s;
 	export->errors_not_logged = 0;
 }
@@ -148,7 +156,7 @@ static void write_piece_done(struct request *request)
 {
 	struct connection *connection = request->connection;
 
-	give_buffers(request);
+	request_give_buffers(request);
 	if (connection->receiving == request)
 		connection_schedule(connection); /* more payload, or what is left of a failed one */
 	else
@@ -188,6 +196,8 @@ static void piece_done(struct storage_job *job)
 		return;
 	}
 	if (job->op == STORAGE_READ || job->op == STORAGE_FLUSH) {
+		if (request->error)
+			request_give_buffers(request);
 		reply_queue(request);
 		return;
 	}
@@ -201,8 +211,9 @@ static void piece_done(struct storage_job *job)
 
 void serve_load(struct request *request)
 {
-	request->piece_bytes =
-		least(request->left_bytes, (uint64_t)request->buffer_count * PAYLOAD_BYTES);
+	uint32_t bytes = request->announced_bytes ?: request->left_bytes;
+
+	request->piece_bytes = least(bytes, (uint64_t)request->buffer_count * PAYLOAD_BYTES);
 	submit(request, STORAGE_READ);
 }
 
@@ -348,8 +359,12 @@ static size_t discard_payload(struct request *request, size_t length)
 /* True when payload of request can be taken now. */
 static bool have_room(struct request *request)
 {
-	if (!request->running && (request->buffer_count || take_buffers(request)))
+	if (!request->running && request->buffer_count)
 		return true;
+	if (!request->running && take_buffers(request)) {
+		request->connection->receiving_since_ms = server_now_ms();
+		return true;
+	}
 	request->connection->blocked = true;
 	return false;
 }
@@ -412,10 +427,27 @@ ssize_t serve_feed(struct connection *connection, const uint8_t *data, size_t le
 
 void serve_resume(struct connection *connection)
 {
+	struct request *answer = TAILQ_FIRST(&connection->replies);
 	struct request *request = connection->receiving;
 
+	if (answer && answer->loading && !answer->running && !connection->congested &&
+	    take_buffers(answer))
+		serve_load(answer);
 	if (request && request->type == NBD_CMD_READ)
 		begin_read(request);
+}
+
+void serve_reclaim(struct connection *connection)
+{
+	struct request *request = connection->receiving;
+
+	if (!request || request->running || !request->buffer_count)
+		return;
+	request->piece_bytes = request->received_bytes;
+	if (request->piece_bytes)
+		store_piece(request);
+	else
+		request_give_buffers(request);
 }
 
 int serve_room(struct connection *connection, struct iovec iov[PIECE_BUFFERS_MAX])

@@ -82,12 +82,31 @@ static void close_late(struct connection_list *list, uint64_t now_ms, const char
 		connection_close(connection, why);
 }
 
+/* While clients wait for a payload buffer, those that block theirs give them up. */
+static void reclaim_payload(struct server *server, uint64_t now_ms)
+{
+	struct connection *connection;
+
+	if (TAILQ_EMPTY(&server->payload.waiting)) {
+		server->reclaim_ms = 0;
+		return;
+	}
+	if (server->reclaim_ms > now_ms)
+		return;
+	if (server->reclaim_ms) {
+		TAILQ_FOREACH(connection, &server->connections, all)
+		connection_reclaim(connection, now_ms);
+	}
+	server->reclaim_ms = now_ms + RECLAIM_INTERVAL_MS;
+}
+
 static void check_deadlines(struct server *server)
 {
 	uint64_t now_ms = server_now_ms();
 
 	close_late(&server->handshakes, now_ms, "handshake took longer than 10 s");
 	close_late(&server->lingering, now_ms, NULL);
+	reclaim_payload(server, now_ms);
 	if (server->accept_again_ms && server->accept_again_ms <= now_ms)
 		listen_resume(server);
 	if (server->draining && server->drain_deadline_ms <= now_ms) {
@@ -103,6 +122,7 @@ static void on_batch(void *arg)
 
 	run_connections(server);
 	check_deadlines(server);
+	run_connections(server);
 	free_dead(server);
 	if ((server->draining || server->one_client) && !server->connection_count)
 		loop_end(server->loop);
@@ -120,6 +140,8 @@ static int timeout_ms(void *arg)
 	struct connection *handshake = TAILQ_FIRST(&server->handshakes);
 	struct connection *lingering = TAILQ_FIRST(&server->lingering);
 	uint64_t next_ms = server->accept_again_ms, now_ms;
+
+	earlier(&next_ms, server->reclaim_ms);
 
 	if (handshake)
 		earlier(&next_ms, handshake->deadline_ms);

@@ -16,6 +16,7 @@ enum {
 	HANDSHAKE_TIMEOUT_MS = 10000,
 	LINGER_TIMEOUT_MS = 2000,
 	DRAIN_TIMEOUT_MS = 30000,
+	RECLAIM_INTERVAL_MS = 100,
 	HANDSHAKES_MAX = 512, /* beyond it the oldest one gives way */
 	CONNECTIONS_MAX_DEFAULT = 4096,
 	STORAGE_THREADS_DEFAULT = 4,
@@ -129,6 +130,7 @@ struct server {
 	struct connection_list dead; /* freed at the end of the batch */
 	unsigned int connection_count, handshake_count, connections_max;
 	uint64_t accept_again_ms; /* 0: accepting; else out of descriptors until then */
+	uint64_t reclaim_ms;	  /* 0: no connection waits for a payload buffer */
 	bool one_client;	  /* inetd: end with the connection */
 	bool draining;
 	uint64_t drain_deadline_ms;

@@ -25,6 +25,8 @@ struct testbed {
 	int clients[TESTBED_CLIENTS_MAX];
 	unsigned int client_count;
 	unsigned int storage_threads; /* 0: the default */
+	unsigned int connections_max; /* 0: TESTBED_CLIENTS_MAX */
+	bool on_tcp;		      /* listens on 127.0.0.1 too */
 	bool readonly;
 	pthread_t thread;
 };
