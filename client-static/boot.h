@@ -179,8 +179,12 @@ int filesystem_probe(int fd, struct filesystem *ret);
 
 /* root.c */
 
-/* Mounts device below /root as the line says and checks that the init is there. */
-int root_mount(const struct boot_line *line, const char *device);
+/*
+ * Mounts device below /root as the line says and checks that the init is there.
+ * kernel_name is the kernel's own name of the device, by which udev and systemd
+ * know it: /proc/mounts will show it.
+ */
+int root_mount(const struct boot_line *line, const char *device, const char *kernel_name);
 
 /* Unmounts what root_mount() left behind when a later stage failed. */
 void root_unmount(void);

@@ -143,14 +143,13 @@ static int start_swap(struct boot *boot)
 	return r;
 }
 
-/* The name of the kernel for the device is what udev and systemd know it by. */
 static int start_root(struct boot *boot)
 {
 	int r = attach(boot, &boot->line.root, BOOT_ROOT_INDEX, false);
 
 	if (r)
 		return r;
-	r = root_mount(&boot->line, "/dev/nbd0");
+	r = root_mount(&boot->line, "/dev/nb0", "/dev/nbd0");
 	if (r) {
 		root_unmount();
 		disconnect_run(BOOT_ROOT_INDEX);

@@ -182,7 +182,7 @@ static int find_init(const struct boot_line *line)
 	return EXIT_PERMANENT;
 }
 
-int root_mount(const struct boot_line *line, const char *device)
+int root_mount(const struct boot_line *line, const char *device, const char *kernel_name)
 {
 	struct filesystem found = {0};
 	const char *type;
@@ -195,7 +195,7 @@ int root_mount(const struct boot_line *line, const char *device)
 		return EXIT_PERMANENT;
 	}
 	type = line->root_fstype[0] ? line->root_fstype : found.name;
-	r = mount_device(line, device, found.name);
+	r = mount_device(line, kernel_name, found.name);
 	if (r < 0) {
 		log_line("%s: root: mount as %s: %s (%s)", device, type ? type : "any file system",
 			 strerror(-r), mount_hint(r, type));
