@@ -102,9 +102,9 @@ static int open_session(const struct attach_job *job, const struct address *addr
 		return err;
 	ret->device.fd_count = 1;
 	err = geometry_choose(job, &ret->export, &ret->geometry, why);
-	if (!err && job->is_swap && (ret->export.flags & NBD_FLAG_READ_ONLY))
+	if (!err && job->is_swap && (job->is_read_only || ret->export.flags & NBD_FLAG_READ_ONLY))
 		err = failure_set(why, EXIT_PERMANENT, EROFS,
-				  "the export is read-only, swap needs a writable one");
+				  "swap needs a writable device, this one is read-only");
 	if (!err)
 		err = open_more(job, ret, why);
 	if (err)
@@ -193,7 +193,7 @@ static void tell(const struct attach_job *job, const struct session *session)
 	log_line("/dev/nb%u: %s from %s export \"%s\", flags%s%s", job->device_index, size,
 		 session->address->text, job->target.export_name, flags, block);
 	if (session->geometry.cut_bytes)
-		log_line("/dev/nb%u: the last %u bytes of the export are not a whole block of %u "
+		log_line("/dev/nb%u: the last %u bytes are not a whole block of %u "
 			 "and cannot be reached",
 			 job->device_index, session->geometry.cut_bytes,
 			 session->geometry.block_size_bytes);
