@@ -32,6 +32,7 @@ $(IMAGE_DEBIAN): $(IMAGE) $(B)/initramfs/modules-debian.cpio.gz
 	$(Q)cat $^ >$@
 
 check-interop: $(IMAGE)
+check-qemu debug shell demo: $(IMAGE_DEBIAN)
 
 media: $(B)/media/pxe/boot.ipxe ## what a TFTP server hands out, build/media/pxe (BOOTLINE= to choose)
 
