@@ -68,6 +68,28 @@ static void long_lines_are_cut(void **state)
 	assert_memory_equal(strchr(captured, '\n') - 3, "...\n", 5);
 }
 
+static char sunk[1024];
+
+static void sink(const char *line)
+{
+	strcpy(sunk, line);
+	errno = EIO;
+}
+
+static void a_sink_takes_the_place_of_stderr(void **state)
+{
+	(void)state;
+	log_init("p");
+	log_to(sink);
+	errno = ENOSPC;
+	assert_int_equal(capture("a\nb"), 0);
+	assert_int_equal(errno, ENOSPC);
+	log_to(NULL);
+	assert_string_equal(sunk, "p: a\\x0ab");
+	capture("c");
+	assert_string_equal(captured, "p: c\n");
+}
+
 static void errno_is_kept(void **state)
 {
 	(void)state;
@@ -97,6 +119,7 @@ int main(void)
 		cmocka_unit_test(line_begins_with_the_program),
 		cmocka_unit_test(control_bytes_of_a_peer_are_escaped),
 		cmocka_unit_test(long_lines_are_cut),
+		cmocka_unit_test(a_sink_takes_the_place_of_stderr),
 		cmocka_unit_test(errno_is_kept),
 		cmocka_unit_test(die_exits_with_its_status),
 	};

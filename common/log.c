@@ -19,10 +19,16 @@ enum {
 };
 
 static const char *program_name = "";
+static void (*line_sink)(const char *line);
 
 void log_init(const char *program)
 {
 	program_name = program;
+}
+
+void log_to(void (*sink)(const char *line))
+{
+	line_sink = sink;
 }
 
 /* Appends text to line, escaped; false when it did not fit whole. */
@@ -62,6 +68,12 @@ static void write_line(const char *format, va_list args)
 	if (!whole) {
 		memcpy(line + used, "...", 3);
 		used += 3;
+	}
+	if (line_sink) {
+		line[used] = '\0';
+		line_sink(line);
+		errno = saved;
+		return;
 	}
 	line[used++] = '\n';
 	if (write(STDERR_FILENO, line, used) < 0) {

@@ -16,6 +16,9 @@ void log_init(const char *program);
  */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Gives each line, without its newline, to sink instead of stderr (a daemon's syslog). */
+void log_to(void (*sink)(const char *line));
+
 /* log_line(), then exit(status). */
 _Noreturn void die(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
