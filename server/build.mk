@@ -6,6 +6,8 @@ SERVER_STAGES := options size address config load listen loop-epoll server conne
 SERVER_SRC    := $(SERVER_STAGES:%=server/%.c)
 SERVER_OBJ    := $(patsubst %.c,$(B)/host/%.o,server/main.c $(SERVER_SRC) $(COMMON_SRC))
 
+MAN_PAGES     += server/nbd-server.1 server/nbd-server.5
+
 .PHONY: server
 server: $(B)/nbd-server ## the server
 
@@ -26,3 +28,5 @@ $(SERVER_TESTS): $(B)/test/%: $(B)/asan/server/%.o $(SERVER_ASAN_OBJ)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ASAN_LDFLAGS) $(TEST_LDFLAGS) -pthread -o $@ $^ -lcmocka -linih
+
+INTEROP_TESTS += server/manual-test

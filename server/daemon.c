@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -50,6 +51,18 @@ void daemon_fork(void)
 	setsid();
 }
 
+static void send_to_syslog(const char *line)
+{
+	syslog(LOG_NOTICE, "%s", line);
+}
+
+void daemon_log(void)
+{
+	openlog("nbd-server", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	log_init(""); /* syslog names the program */
+	log_to(send_to_syslog);
+}
+
 void daemon_ready(void)
 {
 	int null;
@@ -61,7 +74,9 @@ void daemon_ready(void)
 		die(1, "/dev/null: %s", strerror(errno));
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
 	close(null);
+	daemon_log();
 	if (write(ready_fd, "", 1) != 1)
 		die(1, "the process that started this one is gone");
 	close(ready_fd);

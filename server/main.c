@@ -124,7 +124,9 @@ int main(int argc, char **argv)
 		print_section(&options);
 	read_config(&options, &config);
 	raise_descriptor_limit();
-	if (!options.foreground && !options.inetd)
+	if (options.inetd)
+		daemon_log(); /* standard error is the client's socket */
+	else if (!options.foreground)
 		daemon_fork();
 	r = server_open(&server, config.storage_threads);
 	if (r < 0)

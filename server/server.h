@@ -166,6 +166,9 @@ void daemon_fork(void);
 void daemon_ready(void);
 void daemon_write_pid(const char *path);
 
+/* From here on messages go to syslog. */
+void daemon_log(void);
+
 /* user and group may be NULL. Dies when it cannot. */
 void daemon_drop_privileges(const char *user, const char *group);
 
