@@ -78,7 +78,7 @@ $(foreach v,$(KERNEL_VERSIONS), \
   $(eval $(call kernel_product,$v-stock,$v-stock,obj,-stock,$(kernel_config))) \
   $(eval $(call kernel_product,$v-debug,$v,obj-debug,-swapsafe-debug,$(kernel_config) kernel/config/debug.config)))
 
-INTEROP_TESTS += kernel/patches-test
+INTEROP_TESTS += kernel/patches-test kernel/configure-test
 
 # The patch tools work on one version at a time, patches-check on all unless KERNEL= names one.
 kernel_patched := $(filter $(kernel_chosen),$(KERNEL_VERSIONS))
