@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The client, in the order in which things happen: the command line or the boot
- * line gives a job; its target is resolved, connected and negotiated; the
- * reserves are sized when it will hold swap; the kernel gets the socket; the
- * device gets its names.
+ * line gives a job; its target is resolved, connected and negotiated; the kernel
+ * gets the socket; the reserves are sized when the device will hold swap, and it
+ * gets its name.
  *
  * A stage returns 0 or -errno and says why in a struct failure; it prints
  * nothing. What a stage needs after names are resolved allocates nothing
@@ -68,7 +68,7 @@ struct attach_job {
 	uint32_t block_size_bytes; /* 0: 512, or what the server asks for at least */
 	uint64_t size_bytes;	   /* 0: what the server says; never more than that */
 	uint64_t io_timeout_s;	   /* 0: none; a slow server is waited for */
-	uint64_t dead_timeout_s;   /* used when has_dead_timeout, else DEAD_TIMEOUT_S of attach.c */
+	uint64_t dead_timeout_s;   /* when has_dead_timeout, else attach_dead_timeout_default_s() */
 	bool has_dead_timeout;
 	uint32_t connections;	/* 0: 1; more only if the server allows it, never for swap */
 	const char *identifier; /* NULL: none; owned by the caller */
@@ -244,8 +244,8 @@ enum {
 };
 
 /*
- * Raises the reserve of the memory, before a device that will be swap is
- * attached. Appends what it changed to changes, a terminated string.
+ * Raises the reserve of the memory, before swapon of a device that is attached.
+ * Appends what it changed to changes, a terminated string.
  */
 int reserve_memory(char changes[RESERVE_CHANGES_BYTES], struct failure *why);
 
@@ -293,8 +293,8 @@ int attach_disconnect(const struct netlink *netlink, uint32_t index, struct fail
 /* run.c */
 
 /*
- * Attaches job as /dev/nbN: resolves, connects, negotiates, sizes the reserves
- * when is_swap, hands the socket to the kernel, makes the name. Prints one line
+ * Attaches job as /dev/nbN: resolves, connects, negotiates, hands the socket to
+ * the kernel, sizes the reserves when is_swap, makes the name. Prints one line
  * on success or failure (more only for what it changed or could not do as
  * asked) and returns 0, EXIT_PERMANENT or EXIT_TEMPORARY. May be called again
  * after EXIT_TEMPORARY; blocks at most about a minute per address.
