@@ -10,7 +10,7 @@ PATH=$PATH:/usr/sbin:/sbin
 : "${B:=build}"
 nbd_server=${NBD_SERVER:-$B/nbd-server}
 python=/usr/bin/python3 # the one that Debian's python3-libnbd is for
-deadline_s=10
+deadline_s=20
 export server_pid='' port='' uri=''
 
 fail() {

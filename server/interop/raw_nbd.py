@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 
-DEADLINE_S = 10
+DEADLINE_S = 20
 
 IHAVEOPT = 0x49484156454F5054
 OPTION_REPLY = 0x3E889045565A9
