@@ -87,7 +87,7 @@ run)
 	. "/qemu-tests/scenarios/$2.sh"
 	PS4='guest: '
 	set -x
-	guest
+	guest </dev/null
 	;;
 shell)
 	export ENV=/qemu-tests/guest.sh SCENARIO="$2"

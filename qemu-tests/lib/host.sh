@@ -18,7 +18,7 @@ host_failed() { # WHY
 
 # Waits for what the guest half says by `say WORD`.
 wait_event() { # WORD
-	wait_line "$dir/events.log" "^$1\$" "$(seconds_left)" || judge_wait "guest did not say $1"
+	wait_text "$dir/events.log" "^$1\$" "$(seconds_left)" || judge_wait "guest did not say $1"
 }
 
 # Tells the guest half; its wait_event WORD ends.
@@ -30,7 +30,7 @@ tell() { # WORD
 expect_console() { # EXTENDED-REGEX [SECONDS]
 	local time_s
 	time_s=$((${2:-0} * scale))
-	wait_line "$dir/console.log" "$1" "$((time_s ? time_s : $(seconds_left)))" ||
+	wait_text "$dir/console.log" "$1" "$((time_s ? time_s : $(seconds_left)))" ||
 		judge_wait "console does not show: $1"
 }
 

@@ -5,11 +5,11 @@ BOOT=pxe NIC=rtl8139
 KERNELS="6.12"
 
 requires() {
-	kernel_has CONFIG_8139TOO
+	kernel_has CONFIG_8139CP
 }
 
 guest() {
-	[ "$(basename "$(readlink /sys/class/net/eth0/device/driver)")" = 8139too ]
+	[ "$(basename "$(readlink /sys/class/net/eth0/device/driver)")" = 8139cp ]
 	expect_root nbd0
 	expect_swap /dev/nb1
 }

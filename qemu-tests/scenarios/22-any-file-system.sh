@@ -8,7 +8,7 @@ guest() {
 	driver squashfs overlay
 	nbd-client -N swap 10.0.2.2 "$port" /dev/nb0
 
-	mkfs.ext4 -q /dev/nb0
+	mkfs.ext4 -q -F /dev/nb0
 	mount -t ext4 /dev/nb0 /mnt
 	cp /bin/busybox /mnt/ && umount /mnt
 	mount -t ext4 /dev/nb0 /mnt
