@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Scenarios under QEMU.  The test root is one image for all of them; a scenario
-# that is added or changed makes it anew.
+# that is added or changed makes it anew.  T, KERNEL and FLAVOUR choose; what the
+# chosen ones boot is built first.
 
-.PHONY: check-qemu debug shell demo test-root
+.PHONY: check-qemu debug shell demo demo-parts test-root
 
-QEMU_TESTS := $(wildcard qemu-tests/scenarios/*.sh qemu-tests/lib/*)
-TEST_ROOT  := $(B)/roots/test.ext4
+TEST_ROOT      := $(B)/roots/test.ext4
+TEST_ROOT_SRC  := qemu-tests/make-root qemu-tests/kernel-problems qemu-tests/lib/guest.sh \
+		  qemu-tests/lib/udhcpc.sh $(wildcard qemu-tests/scenarios/*.sh)
 
 $(B)/qemu-tests/init: $(B)/musl/qemu-tests/init.o
 $(B)/qemu-tests/hog: $(B)/musl/qemu-tests/hog.o
@@ -15,21 +17,34 @@ $(B)/qemu-tests/init $(B)/qemu-tests/hog:
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MUSL_CC) $(MUSL_LDFLAGS) -o $@ $^
 
-$(TEST_ROOT): qemu-tests/make-root qemu-tests/kernel-problems $(QEMU_TESTS) \
-		$(B)/qemu-tests/init $(B)/qemu-tests/hog $(B)/nbd-client $(B)/nbd-server \
-		$(B)/kernel/debian/release
+$(TEST_ROOT): $(TEST_ROOT_SRC) $(B)/qemu-tests/init $(B)/qemu-tests/hog $(B)/nbd-client \
+		$(B)/nbd-server $(B)/kernel/debian/release
 	$(call say,ROOT,$@)
 	$(Q)qemu-tests/make-root $(B)
 
 test-root: $(TEST_ROOT)
 
-SCENARIO_NEEDS = test-root server initramfs kernel-debian
+# What the scenarios whose names start with $(1) say in their KERNELS and ROOT lines.
+scenario_files = $(or $(wildcard $(patsubst %,qemu-tests/scenarios/%*.sh,$(1))),/dev/null)
+scenario_said = $(shell sed -nE 's/.*\<$(1)="?([a-z0-9. -]+)"?.*/\1/p' $(call scenario_files,$(2)))
+kernels_of = $(or $(patsubst %,%$(addprefix -,$(FLAVOUR)),$(KERNEL)),$(call scenario_said,KERNELS,$(1)))
+scenario_needs = $(TEST_ROOT) server initramfs $(IMAGE_DEBIAN) \
+	$(patsubst %,$(B)/kernel/%/bzImage,$(sort $(filter-out debian,$(call kernels_of,$(1))))) \
+	$(if $(findstring debian12,$(call scenario_said,ROOT,$(1))),$(B)/roots/debian12.ext4)
 
-check-qemu: $$(SCENARIO_NEEDS) ## scenarios: [T=31] [KERNEL=6.12] [FLAVOUR=debug] [NIC=e1000] [JOBS=2] [V=1]
+check-qemu: $$(call scenario_needs,$$(or $$(T),0 1 2 3 4 5 6 7 8 9)) ## scenarios: [T=31] [KERNEL=6.12] [FLAVOUR=debug] [NIC=e1000] [JOBS=2] [V=1]
 	$(Q)qemu-tests/run $(T)
 
-debug: $$(SCENARIO_NEEDS) ## one scenario on this terminal, with a shell in the guest: T=31
-	$(Q)qemu-tests/run --debug $(or $(T),$(error debug: which scenario? make debug T=31))
+debug: $$(call scenario_needs,$$(T)) ## one scenario on this terminal, with a shell in the guest: T=31
+	$(Q)qemu-tests/run --debug $(T)
 
-shell: $$(SCENARIO_NEEDS) ## the machine under test on this terminal, without a scenario
+shell: $$(call scenario_needs,10-) ## the machine under test on this terminal, without a scenario
 	$(Q)qemu-tests/run --shell
+
+demo: ## a diskless Debian 12 on this terminal: [KERNEL=6.12]
+	@printf '%s\n' 'Builds client, server and boot image; gets a Debian kernel and a Debian 12 root' \
+		'(once, some minutes); then boots a machine with no disk by PXE.'
+	$(Q)$(MAKE) --no-print-directory demo-parts
+	$(Q)qemu-tests/run --demo
+
+demo-parts: $$(call scenario_needs,70-)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="a hung task is a FAIL of the kernel although guest() passes"
 ROOT=ram SWAP=16M
 EXPECT='kernel: INFO: task dd:* blocked for more than 2 seconds.'
