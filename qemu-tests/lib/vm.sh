@@ -93,11 +93,12 @@ vm_initrd() {
 
 # The product's part of the boot line, then what turns every way of dying into an end or a trace.
 # On TCG the mitigations of CPU bugs that it does not have cost half of the speed.
+# On a busy host the kernel's check that the timer interrupts fails, and may end in a panic.
 vm_boot_line() { # MORE-WORDS...
 	local line=$BOOTLINE
 	[ "$SWAP" != 0 ] || line=${line/nbdswap=+([^ ])/}
 	[ "$ROOT" != ram ] || line=''
-	[ "$accel" != tcg ] || line+=' mitigations=off'
+	[ "$accel" != tcg ] || line+=' mitigations=off no_timer_check'
 	echo "${line//PORT/$port} $APPEND console=ttyS0 panic=-1 oops=panic unknown_nmi_panic" \
 		"sysrq_always_enabled log_buf_len=4M sysctl.kernel.hung_task_timeout_secs=$((20 * scale))" \
 		"sysctl.kernel.watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" \
