@@ -205,10 +205,10 @@ void rescue_init(void);
 int rescue_busybox(char *const argv[]);
 
 /*
- * Counts down delay_s on the console; Enter gives a shell, whose end ends the
- * wait. Without a console or busybox it only waits.
+ * Counts down delay_s to what ("trying again") on the console; Enter gives a shell, whose end ends
+ * the wait. Without a console or busybox it only waits.
  */
-void rescue_wait(int delay_s);
+void rescue_wait(const char *what, int delay_s);
 
 /* A shell on the console now; returns when it ends. */
 void rescue_shell(void);

@@ -180,8 +180,7 @@ static int attempt(struct boot *boot)
  */
 static void restart(int panic_s)
 {
-	log_line("restarting in %d s, as panic= says", panic_s);
-	rescue_wait(panic_s);
+	rescue_wait("restarting (panic=)", panic_s);
 	sync();
 	reboot(RB_AUTOBOOT);
 }
@@ -193,10 +192,10 @@ static void wait_after(struct boot *boot, int exit_code)
 	if (exit_code == EXIT_PERMANENT) {
 		if (boot->line.panic_s > 0)
 			restart(boot->line.panic_s);
-		rescue_wait(RETRY_PERMANENT_S);
+		rescue_wait("trying again", RETRY_PERMANENT_S);
 		return;
 	}
-	rescue_wait(doublings < 4 ? 1 << doublings : RETRY_MAX_S);
+	rescue_wait("trying again", doublings < 4 ? 1 << doublings : RETRY_MAX_S);
 	if (boot->failures % LEASE_ATTEMPTS == 0 && !boot->has_swap) {
 		network_drop_lease();
 		boot->has_network = false;

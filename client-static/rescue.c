@@ -113,13 +113,13 @@ static bool enter_within_second(bool *has_console)
 	return n > 0 && memchr(typed, '\n', (size_t)n);
 }
 
-void rescue_wait(int delay_s)
+void rescue_wait(const char *what, int delay_s)
 {
 	bool has_console = busybox_fd >= 0;
 
 	tcflush(STDIN_FILENO, TCIFLUSH);
 	for (int left_s = delay_s; left_s > 0; left_s--) {
-		dprintf(STDERR_FILENO, "\rinit: trying again in %d s%s ", left_s,
+		dprintf(STDERR_FILENO, "\rinit: %s in %d s%s ", what, left_s,
 			has_console ? "; press Enter for a shell" : "");
 		if (enter_within_second(&has_console)) {
 			dprintf(STDERR_FILENO, "\n");

@@ -280,6 +280,6 @@ _Noreturn void root_switch(char **argv)
 		execve(init_path, argv, environ);
 		log_line("%s: cannot execute: %s%s", init_path, strerror(errno),
 			 errno == ENOENT ? " (its interpreter)" : "");
-		rescue_wait(RETRY_EXEC_S);
+		rescue_wait("trying again", RETRY_EXEC_S);
 	}
 }
