@@ -15,12 +15,13 @@
 #include "server/negotiate.h"
 
 enum {
-	PAYLOAD_BYTES = 256 << 10,     /* one buffer */
-	PAYLOAD_BUFFERS = 128,	       /* of all connections: 32 MiB */
-	CONNECTION_BUFFERS_MAX = 32,   /* of one connection */
-	CONNECTION_REQUESTS_MAX = 128, /* in flight; what a Linux client has per socket */
-	RECEIVE_BYTES = 16 << 10,      /* read at once beside payload */
-	ZERO_PIECE_BYTES = 32 << 20,   /* of TRIM and WRITE_ZEROES; others get a turn between */
+	PAYLOAD_BYTES = 256 << 10,	  /* one buffer */
+	PAYLOAD_BUFFERS = 128,		  /* of all connections: 32 MiB */
+	CONNECTION_BUFFERS_MAX = 32,	  /* of one connection */
+	CONNECTION_REQUESTS_MAX = 128,	  /* in flight; what a Linux client has per socket */
+	RECEIVE_BYTES = 16 << 10,	  /* read at once beside payload */
+	ZERO_PIECE_BYTES = 32 << 20,	  /* of TRIM and WRITE_ZEROES; others get a turn between */
+	CACHED_READ_MAX_BYTES = 64 << 10, /* more is copied by a storage thread */
 	STALL_MS = 500,
 	REPLY_HEADER_MAX_BYTES = WIRE_CHUNK_BYTES + WIRE_CHUNK_DATA_BYTES,
 };

@@ -59,6 +59,7 @@ struct export
 	 * the kernel drops the pages that it could not write, so that a second fdatasync()
 	 * would report success for data that is lost. */
 	atomic_int flush_error;
+	bool cannot_read_cached;	       /* the loop's thread */
 	atomic_bool cannot_punch, cannot_zero; /* the file system refused it once */
 
 	/* The loop's thread. One fdatasync() runs; those who wait share the next one. */
@@ -105,7 +106,14 @@ int export_flush(struct export *export);
 int export_trim(struct export *export, uint64_t offset_bytes, uint64_t length_bytes);
 int export_zero(struct export *export, uint64_t offset_bytes, uint64_t length_bytes, bool no_hole);
 
-/* export-linux.c: -EOPNOTSUPP where the file or the file system cannot. */
+/*
+ * export-linux.c: reads what is in memory, at once and whole; -EAGAIN when it is
+ * not or cannot be told.
+ */
+int export_read_cached(struct export *export, const struct iovec *iov, int iov_count,
+		       uint64_t offset_bytes, uint64_t length_bytes);
+
+/* -EOPNOTSUPP where the file or the file system cannot. */
 int export_punch(int fd, uint64_t offset_bytes, uint64_t length_bytes);
 int export_zero_range(int fd, uint64_t offset_bytes, uint64_t length_bytes);
 

@@ -114,6 +114,15 @@ static void log_failure(struct request *request)
 
 static void piece_done(struct storage_job *job);
 
+static bool read_cached(struct request *request)
+{
+	struct storage_job *job = &request->job;
+
+	return request->piece_bytes <= CACHED_READ_MAX_BYTES &&
+	       export_read_cached(job->export, job->iov, job->iov_count, job->offset_bytes,
+				  job->length_bytes) == 0;
+}
+
 static void submit(struct request *request, enum storage_op op)
 {
 	struct connection *connection = request->connection;
@@ -128,10 +137,14 @@ static void submit(struct request *request, enum storage_op op)
 		request->job.iov_count = piece_iov(request, 0, request->job.iov);
 	request->running = true;
 	connection->running_count++;
-	if (op == STORAGE_FLUSH)
+	if (op == STORAGE_READ && read_cached(request)) {
+		request->job.result = 0;
+		piece_done(&request->job);
+	} else if (op == STORAGE_FLUSH) {
 		flush_submit(connection->server->storage, &request->job);
-	else
+	} else {
 		storage_submit(connection->server->storage, &request->job);
+	}
 }
 
 static void begin_zero_piece(struct request *request)

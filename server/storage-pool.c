@@ -92,14 +92,23 @@ static struct storage_job *take_job(struct storage *storage)
 	return job;
 }
 
+/* Each thread that finds more work than its own wakes the next, so that the loop wakes one. */
+static void wake_one(struct storage *storage)
+{
+	if (storage->idle && (storage->quick.first || storage->slow.first))
+		pthread_cond_signal(&storage->work);
+}
+
 /* Waits for a job; NULL when the threads are to end. Called and returns with the lock. */
 static struct storage_job *next_job(struct storage *storage)
 {
 	for (;;) {
 		struct storage_job *job = take_job(storage);
 
-		if (job)
+		if (job) {
+			wake_one(storage);
 			return job;
+		}
 		if (storage->stopping && !storage->slow.first)
 			return NULL;
 		storage->idle++;
@@ -177,10 +186,14 @@ int storage_start(struct storage **ret, unsigned int threads, void (*notify)(voi
 
 void storage_submit(struct storage *storage, struct storage_job *job)
 {
+	struct queue *queue = is_slow(job) ? &storage->slow : &storage->quick;
+	bool was_empty;
+
 	pthread_mutex_lock(&storage->lock);
-	queue_put(is_slow(job) ? &storage->slow : &storage->quick, job);
-	if (storage->idle)
-		pthread_cond_signal(&storage->work);
+	was_empty = !queue->first;
+	queue_put(queue, job);
+	if (was_empty)
+		wake_one(storage);
 	pthread_mutex_unlock(&storage->lock);
 }
 
