@@ -82,15 +82,20 @@ void daemon_ready(void)
 	close(ready_fd);
 }
 
-void daemon_write_pid(const char *path)
+int daemon_open_pid(const char *path)
 {
-	FILE *file = fopen(path, "we");
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
-	if (!file)
+	if (fd < 0)
 		die(1, "%s: cannot write the process ID: %s", path, strerror(errno));
-	fprintf(file, "%d\n", (int)getpid());
-	if (fclose(file))
-		die(1, "%s: cannot write the process ID: %s", path, strerror(errno));
+	return fd;
+}
+
+void daemon_write_pid(int fd)
+{
+	if (dprintf(fd, "%d\n", (int)getpid()) < 0)
+		die(1, "cannot write the process ID: %s", strerror(errno));
+	close(fd);
 }
 
 static gid_t find_group(const char *name)

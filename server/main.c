@@ -99,10 +99,10 @@ static void open_exports(const struct options *options, struct config *config)
 		exit(1);
 }
 
-static void begin_service(const struct options *options)
+static void begin_service(const struct options *options, int pid_fd)
 {
-	if (options->pid_path)
-		daemon_write_pid(options->pid_path);
+	if (pid_fd >= 0)
+		daemon_write_pid(pid_fd);
 	if (options->inetd) {
 		server.one_client = true;
 		if (connection_open(&server, STDIN_FILENO, "standard input") < 0)
@@ -116,7 +116,7 @@ int main(int argc, char **argv)
 {
 	struct options options;
 	struct config config;
-	int r;
+	int r, pid_fd = -1;
 
 	log_init("nbd-server");
 	options_parse(argc, argv, &options);
@@ -135,10 +135,12 @@ int main(int argc, char **argv)
 	server.config_path = options.config_path;
 	if (!options.inetd)
 		open_listeners(&options, &config);
+	if (options.pid_path)
+		pid_fd = daemon_open_pid(options.pid_path);
 	daemon_drop_privileges(config.user, config.group);
 	open_exports(&options, &config);
 	config_free(&config);
-	begin_service(&options);
+	begin_service(&options, pid_fd);
 	r = server_run(&server);
 	server_close(&server);
 	if (r < 0)

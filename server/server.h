@@ -164,7 +164,9 @@ void listen_resume(struct server *server);
 /* Becomes a background process whose parent exits with 0 at daemon_ready(). Dies on error. */
 void daemon_fork(void);
 void daemon_ready(void);
-void daemon_write_pid(const char *path);
+/* Before privileges are dropped: the file. When ready: its content. Both die on error. */
+int daemon_open_pid(const char *path);
+void daemon_write_pid(int fd);
 
 /* From here on messages go to syslog. */
 void daemon_log(void);
