@@ -24,6 +24,9 @@ $(TEST_ROOT): $(TEST_ROOT_SRC) $(B)/qemu-tests/init $(B)/qemu-tests/hog $(B)/nbd
 
 test-root: $(TEST_ROOT)
 
+INTEROP_TESTS += qemu-tests/hog-test.sh
+qemu-tests/hog-test.sh: $(B)/qemu-tests/hog
+
 # What the scenarios whose names start with $(1) say in their KERNELS and ROOT lines.
 scenario_files = $(or $(wildcard $(patsubst %,qemu-tests/scenarios/%*.sh,$(1))),/dev/null)
 scenario_said = $(shell sed -nE 's/.*\<$(1)="?([a-z0-9. -]+)"?.*/\1/p' $(call scenario_files,$(2)))

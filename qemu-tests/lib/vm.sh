@@ -141,7 +141,7 @@ vm_record() {
 
 # Starts QEMU; the console is console.log, and what is written to fd $console goes to it.
 vm_start() {
-	vm_command "$(vm_boot_line "$(! has guest || echo "scenario=$scenario")")" stdio,id=console,signal=off
+	vm_command "$(vm_boot_line "$(! has guest || echo "scenario=$scenario")")" stdio,id=console
 	vm_record
 	"${vm[@]}" <&"$console" >"$dir/console.log" 2>"$dir/qemu.log" &
 	vm_pid=$!
