@@ -102,18 +102,18 @@ static gid_t find_group(const char *name)
 {
 	struct group *group = getgrnam(name);
 
-	if (!group)
-		die(1, "group = %s: no such group", name);
-	return group->gr_gid;
+	if (group)
+		return group->gr_gid;
+	die(1, "group = %s: no such group", name);
 }
 
 static struct passwd *find_user(const char *name)
 {
 	struct passwd *user = getpwnam(name);
 
-	if (!user)
-		die(1, "user = %s: no such user", name);
-	return user;
+	if (user)
+		return user;
+	die(1, "user = %s: no such user", name);
 }
 
 void daemon_drop_privileges(const char *user_name, const char *group_name)

@@ -126,12 +126,11 @@ static int gather(struct request *request, struct iovec *iov)
 
 static int gather_all(struct connection *connection, struct iovec *iov, size_t *ret_bytes)
 {
-	struct request *request;
+	struct request *request = TAILQ_FIRST(&connection->replies);
 	size_t total = 0;
 	int count = 0;
 
-	TAILQ_FOREACH(request, &connection->replies, link)
-	{
+	for (; request; request = TAILQ_NEXT(request, link)) {
 		int end = count;
 
 		if (request->loading || count + PIECE_BUFFERS_MAX + 1 > IOV_MAX_ENTRIES ||
@@ -226,8 +225,8 @@ static void forget_payload(struct request *request)
 
 void reply_reclaim(struct connection *connection)
 {
-	struct request *request;
+	struct request *request = TAILQ_FIRST(&connection->replies);
 
-	TAILQ_FOREACH(request, &connection->replies, link)
-	forget_payload(request);
+	for (; request; request = TAILQ_NEXT(request, link))
+		forget_payload(request);
 }

@@ -94,8 +94,9 @@ static void reclaim_payload(struct server *server, uint64_t now_ms)
 	if (server->reclaim_ms > now_ms)
 		return;
 	if (server->reclaim_ms) {
-		TAILQ_FOREACH(connection, &server->connections, all)
-		connection_reclaim(connection, now_ms);
+		connection = TAILQ_FIRST(&server->connections);
+		for (; connection; connection = TAILQ_NEXT(connection, all))
+			connection_reclaim(connection, now_ms);
 	}
 	server->reclaim_ms = now_ms + RECLAIM_INTERVAL_MS;
 }
