@@ -34,13 +34,17 @@ expect_console() { # EXTENDED-REGEX [SECONDS]
 		judge_wait "console does not show: $1"
 }
 
-# A wait that failed is a hang, unless the machine has ended or said why.
+# A wait that failed is a hang, unless the machine has ended: then what it says of itself counts
+# first.
 judge_wait() { # WHY
+	local result
 	if vm_is_running && [ ! -s "$dir/verdict" ]; then
 		judge "hang: $*"
 	fi
-	vm_wait 5 || :
-	judge "$(vm_result)"
+	vm_wait "$((5 * scale))" || judge "hang: $*"
+	result=$(vm_result)
+	[ "$result" != ok ] || result="host: $*"
+	judge "$result"
 }
 
 # Types a line at the console.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2034
 DESCRIPTION="Debian 12 with systemd reaches multi-user.target on root and swap, and powers off clean"
-ROOT=debian12 MEM=512M TIMEOUT=120
+ROOT=debian12 MEM=256M TIMEOUT=120
 KERNELS="debian 6.12"
 
 requires() {
@@ -13,7 +13,7 @@ guest() {
 	[ -z "$(systemctl --failed --no-legend --plain | tee /dev/stderr)" ]
 	expect_root nbd0
 	expect_swap /dev/nb1
-	hog 640M 5
+	hog 320M 5
 	expect_swapped 64
 }
 
