@@ -142,9 +142,9 @@ int main(int argc, char **argv)
 	config_free(&config);
 	begin_service(&options, pid_fd);
 	r = server_run(&server);
-	server_close(&server);
 	if (r < 0)
-		die(1, "event loop: %s", strerror(-r));
+		die(1, "ended early: %s", strerror(-r));
+	server_close(&server);
 	if (options.pid_path)
 		unlink(options.pid_path);
 	return 0;

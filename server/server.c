@@ -111,8 +111,7 @@ static void check_deadlines(struct server *server)
 	if (server->accept_again_ms && server->accept_again_ms <= now_ms)
 		listen_resume(server);
 	if (server->draining && server->drain_deadline_ms <= now_ms) {
-		log_line("%u connections did not take their answers in 30 s",
-			 server->connection_count);
+		log_line("%u connections did not end in 30 s", server->connection_count);
 		loop_end(server->loop);
 	}
 }
@@ -125,7 +124,7 @@ static void on_batch(void *arg)
 	check_deadlines(server);
 	run_connections(server);
 	free_dead(server);
-	if ((server->draining || server->one_client) && !server->connection_count)
+	if ((server->draining || server->one_client) && TAILQ_EMPTY(&server->connections))
 		loop_end(server->loop);
 }
 
@@ -194,18 +193,14 @@ static void on_signal(void *arg, int signo)
 int server_run(struct server *server)
 {
 	static const struct loop_hooks hooks = {on_woken, on_signal, on_batch, timeout_ms};
+	int r = loop_run(server->loop, &hooks, server);
 
-	return loop_run(server->loop, &hooks, server);
+	return !r && !TAILQ_EMPTY(&server->connections) ? -ETIMEDOUT : r;
 }
 
 void server_close(struct server *server)
 {
-	struct connection *connection;
-
-	while ((connection = TAILQ_FIRST(&server->connections)))
-		connection_close(connection, NULL);
 	storage_stop(server->storage);
-	free_dead(server);
 	payload_close(&server->payload);
 	loop_close(server->loop);
 	export_table_free(&server->exports);

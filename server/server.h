@@ -143,7 +143,11 @@ uint64_t server_now_ms(void);
 /* Signals are blocked from here on. -errno. */
 int server_open(struct server *server, unsigned int storage_threads);
 
-/* Until SIGTERM or SIGINT, then until what is in flight was answered. 0 or -errno. */
+/*
+ * Until SIGTERM or SIGINT, then until what is in flight was answered and the
+ * storage has nothing of it: 0. -ETIMEDOUT (logged) when that took too long, or
+ * another -errno; then the server must not be closed, only left.
+ */
 int server_run(struct server *server);
 void server_close(struct server *server);
 
