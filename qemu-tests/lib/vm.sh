@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2054
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The machine of one scenario and its server: images, nbd-server, QEMU, QMP. Enters: the variables
+# The machine of one scenario and its server: images, nbd-server, QEMU. Enters: the variables
 # of the scenario (the block of defaults in run), $kernel, $accel and the results folder $dir.
 # Every command that makes the machine is also written to $dir/qemu.cmd, which makes it again.
 
@@ -157,22 +157,6 @@ vm_start_on_terminal() { # BOOT-WORDS
 	vm_pid=$!
 }
 
-# One QMP command; its error is the message.
-qmp() ( # COMMAND [ARGUMENTS-AS-JSON]
-	coproc socat - "UNIX-CONNECT:$dir/qmp.sock"
-	printf '%s\n' '{"execute":"qmp_capabilities"}' \
-		"{\"execute\":\"$1\",\"arguments\":${2:-{\}}}" >&"${COPROC[1]}"
-	answers=0
-	while IFS= read -r -t "$((10 * scale))" line <&"${COPROC[0]}"; do
-		case $line in
-		'{"return"'*) ((++answers < 2)) || return 0 ;;
-		'{"error"'*) break ;;
-		esac
-	done
-	echo "qmp: $1: ${line:-no answer}" >&2
-	return 1
-)
-
 vm_is_running() {
 	[ -n "$vm_pid" ] && kill -0 "$vm_pid" 2>/dev/null
 }
@@ -192,30 +176,5 @@ wait_text() { # FILE EXTENDED-REGEX SECONDS
 			grep -qE -- "$2" "$1"
 			return
 		fi
-	done
-}
-
-# What a machine that hangs is doing: blocked tasks, memory, CPUs, all tasks; then an NMI, which
-# ends it (unknown_nmi_panic) and shows a CPU that does not take interrupts any more.
-vm_dump_tasks() {
-	local key
-	[ "${CORE:-0}" = 0 ] ||
-		qmp dump-guest-memory "{\"paging\":false,\"protocol\":\"file:$dir/core\"}"
-	for key in w m l t; do
-		qmp chardev-send-break '{"id":"console"}' || return
-		printf %s "$key" >&"$console"
-		wait_quiet_console
-	done
-	qmp inject-nmi
-	vm_wait "$((5 * scale))"
-}
-
-# The console is quiet when nothing was added to it for two seconds.
-wait_quiet_console() {
-	local size=-1 tries
-	for ((tries = 0; tries < 15 * scale; tries++)); do
-		[ "$size" != "$(stat -c %s "$dir/console.log")" ] || return 0
-		size=$(stat -c %s "$dir/console.log")
-		vm_wait 2 && return 0
 	done
 }
