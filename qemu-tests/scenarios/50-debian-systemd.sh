@@ -13,8 +13,8 @@ guest() {
 	[ -z "$(systemctl --failed --no-legend --plain | tee /dev/stderr)" ]
 	expect_root nbd0
 	expect_swap /dev/nb1
-	hog 320M 5
-	expect_swapped 64
+	hog 240M 0
+	expect_swapped 32
 }
 
 after() {
