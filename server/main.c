@@ -143,7 +143,8 @@ int main(int argc, char **argv)
 	begin_service(&options, pid_fd);
 	r = server_run(&server);
 	if (r < 0)
-		die(1, "ended early: %s", strerror(-r));
+		die(1, "ended with %u connections unanswered: %s", server.connection_count,
+		    strerror(-r));
 	server_close(&server);
 	if (options.pid_path)
 		unlink(options.pid_path);

@@ -16,6 +16,7 @@ enum {
 	HANDSHAKE_TIMEOUT_MS = 10000,
 	LINGER_TIMEOUT_MS = 2000,
 	DRAIN_TIMEOUT_MS = 30000,
+	DRAIN_PAYLOAD_MS = 5000, /* for a client to send the rest of a piece of payload */
 	RECLAIM_INTERVAL_MS = 100,
 	HANDSHAKES_MAX = 512, /* beyond it the oldest one gives way */
 	CONNECTIONS_MAX_DEFAULT = 4096,
@@ -145,7 +146,7 @@ int server_open(struct server *server, unsigned int storage_threads);
 
 /*
  * Until SIGTERM or SIGINT, then until what is in flight was answered and the
- * storage has nothing of it: 0. -ETIMEDOUT (logged) when that took too long, or
+ * storage has nothing of it: 0. -ETIMEDOUT when that took too long, or
  * another -errno; then the server must not be closed, only left.
  */
 int server_run(struct server *server);
