@@ -107,19 +107,20 @@ vm_boot_line() { # MORE-WORDS...
 
 # Leaves the QEMU command in the array vm.
 vm_command() { # BOOT-LINE CONSOLE-CHARDEV
-	local net=user,id=net0 media=()
+	local net=user,id=net0 card=$NIC,netdev=net0,mac=52:54:00:12:34:56 media=()
 	if [ "$BOOT" = pxe ]; then
 		initramfs/media/pxe-tree.sh "$dir/pxe" "$(vm_kernel)" "$(vm_initrd)" "$1"
 		net+=,tftp=$dir/pxe,bootfile=boot.ipxe
 		media=(-boot n)
 	else
+		card+=,romfile=
 		media=(-kernel "$(vm_kernel)" -initrd "$(vm_initrd)" -append "$1")
 	fi
 	vm=(setpriv --pdeathsig KILL "${QEMU:-qemu-system-x86_64}" -name "$name"
 		-nodefaults -display none -no-reboot -machine "pc,accel=$accel,graphics=off"
 		-smp "$SMP" -m "$MEM" -chardev "$2" -serial chardev:console
 		-qmp "unix:$dir/qmp.sock,server=on,wait=off"
-		-netdev "$net" -device "$NIC,netdev=net0,mac=52:54:00:12:34:56"
+		-netdev "$net" -device "$card"
 		-device virtio-serial-pci
 		-chardev "file,id=verdict,path=$dir/verdict"
 		-device virtserialport,chardev=verdict,name=verdict
