@@ -36,7 +36,6 @@ INTEROP_TESTS :=
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
-.SECONDARY:
 
 include common/build.mk
 include client-static/build.mk
