@@ -25,8 +25,9 @@ CFLAGS        ?= -O2 -g
 CFLAGS_ALL    := -std=gnu11 $(WARN) -fno-strict-aliasing
 ASAN_CFLAGS   := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 ASAN_LDFLAGS  := -fsanitize=address,undefined
-MULTIARCH     := $(shell $(CC) -print-multiarch)
-MUSL_CFLAGS   := -Os -static -ffunction-sections -fdata-sections \
+# Asked for when first used: in "make deps all" the compiler comes with deps.
+MULTIARCH      = $(eval MULTIARCH := $(shell $(CC) -print-multiarch))$(MULTIARCH)
+MUSL_CFLAGS    = -Os -static -ffunction-sections -fdata-sections \
 		 -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH)
 MUSL_LDFLAGS  := -static -Wl,--gc-sections -Wl,-z,norelro -Wl,--build-id=none
 
@@ -36,6 +37,7 @@ INTEROP_TESTS :=
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
+$(if $(filter deps,$(MAKECMDGOALS)),$(eval .NOTPARALLEL:))
 
 include common/build.mk
 include client-static/build.mk
