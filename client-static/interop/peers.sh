@@ -107,7 +107,7 @@ pids+=("$(cat "$work/pid")")
 echo "== Debian's nbd-server"
 expect 0 "$size 0x* *" "$probe" "nbd://127.0.0.1:$debian_port/disk"
 expect 0 "$size 0x* 1 0" "$probe" -g "nbd://localhost:$debian_port/disk"
-expect 0 disk "$client" -list localhost "$debian_port"
+expect 0 "*disk" "$client" -list localhost "$debian_port"
 expect 100 'export "nope": *' "$probe" "nbd://127.0.0.1:$debian_port/nope"
 
 "$B/nbd-server" -n 127.0.0.1@0 "$work/image" 2>"$work/ready" &
@@ -118,7 +118,7 @@ echo '== ours'
 expect 0 "$size 0x* *" "$probe" "nbd://127.0.0.1:$port/"
 expect 0 "$size 0x* 1 0" "$probe" -g "nbd://127.0.0.1:$port/"
 expect 0 '*' "$client" -l 127.0.0.1 "$port"
-expect 100 'export "nope": *' "$probe" "nbd://localhost:$port/nope"
+expect 100 '*export "nope": *' "$probe" "nbd://localhost:$port/nope"
 
 echo '== no NBD server at all'
 expect 111 '*connect: *' "$client" -l -u "$work/nobody"

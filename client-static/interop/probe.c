@@ -10,22 +10,36 @@
 
 #include "client-static/client.h"
 
+static int probe_address(const struct address *address, const char *export_name, bool no_opt_go,
+			 struct export_info *ret, struct failure *why)
+{
+	int fd, err;
+
+	err = connect_address(address, &fd, why);
+	if (err)
+		return err;
+	err = negotiate_export(fd, export_name, no_opt_go, ret, why);
+	if (!err)
+		err = connect_settle(fd, true, why);
+	close(fd);
+	return err;
+}
+
+/* As attach_run() does: localhost may be ::1 first, where a server need not listen. */
 static int probe(const struct target *target, bool no_opt_go, struct export_info *ret,
 		 struct failure *why)
 {
 	struct address_list addresses;
-	int fd, err;
+	int err;
 
 	err = resolve_target(target, &addresses, why);
 	if (err)
 		return err;
-	err = connect_address(&addresses.items[0], &fd, why);
-	if (err)
-		return err;
-	err = negotiate_export(fd, target->export_name, no_opt_go, ret, why);
-	if (!err)
-		err = connect_settle(fd, true, why);
-	close(fd);
+	for (size_t i = 0; i < addresses.count; i++) {
+		err = probe_address(&addresses.items[i], target->export_name, no_opt_go, ret, why);
+		if (!err)
+			break;
+	}
 	return err;
 }
 
