@@ -199,10 +199,12 @@ static int advance(struct iovec **iov, int iov_count, size_t bytes)
 	return iov_count;
 }
 
-int export_read(struct export *export, struct iovec *iov, int iov_count, uint64_t offset_bytes)
+/* preadv() or pwritev() until all of iov is done; -EIO at the end of the file. */
+static int transfer(struct export *export, ssize_t (*call)(int, const struct iovec *, int, off_t),
+		    struct iovec *iov, int iov_count, uint64_t offset_bytes)
 {
 	while (iov_count) {
-		ssize_t n = preadv(export->fd, iov, iov_count, (off_t)offset_bytes);
+		ssize_t n = call(export->fd, iov, iov_count, (off_t)offset_bytes);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -216,21 +218,14 @@ int export_read(struct export *export, struct iovec *iov, int iov_count, uint64_
 	return 0;
 }
 
+int export_read(struct export *export, struct iovec *iov, int iov_count, uint64_t offset_bytes)
+{
+	return transfer(export, preadv, iov, iov_count, offset_bytes);
+}
+
 int export_write(struct export *export, struct iovec *iov, int iov_count, uint64_t offset_bytes)
 {
-	while (iov_count) {
-		ssize_t n = pwritev(export->fd, iov, iov_count, (off_t)offset_bytes);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return -EIO;
-		offset_bytes += (size_t)n;
-		iov_count = advance(&iov, iov_count, (size_t)n);
-	}
-	return 0;
+	return transfer(export, pwritev, iov, iov_count, offset_bytes);
 }
 
 int export_flush(struct export *export)
