@@ -47,7 +47,6 @@ include initramfs/build.mk
 include qemu-tests/build.mk
 include $(wildcard qemu-tests/*/build.mk server/*/build.mk)
 include bench/build.mk
-include docs/build.mk
 
 .PHONY: all lint format check check-unit check-interop install uninstall clean distclean help deps
 
@@ -92,7 +91,7 @@ distclean: ## remove build/ whole
 
 help: ## print this
 	@printf 'make TARGET [V=1]\n\n'
-	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  \1\t\2/p' Makefile */build.mk | sort | expand -t 20
+	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  \1\t\2/p' Makefile */build.mk */*/build.mk | sort | expand -t 20
 
 $(B)/host/%.o: %.c
 	$(call say,CC,$@)
