@@ -24,7 +24,7 @@ $(TEST_ROOT): $(TEST_ROOT_SRC) $(B)/qemu-tests/init $(B)/qemu-tests/hog $(B)/nbd
 
 test-root: $(TEST_ROOT)
 
-INTEROP_TESTS += qemu-tests/hog-test.sh
+INTEROP_TESTS += qemu-tests/hog-test.sh qemu-tests/run-test.sh
 qemu-tests/hog-test.sh: $(B)/qemu-tests/hog
 
 # What the scenarios whose names start with $(1) say in their KERNELS and ROOT lines.
