@@ -33,6 +33,7 @@ start_their_server() {
 guest() {
 	theirs=/usr/lib/debian
 	network
+	start_their_server
 	"$theirs/nbd-client" 10.0.2.2 "$port" -N swap /dev/nbd0
 	fill /dev/nbd0
 	"$theirs/nbd-client" -d /dev/nbd0
@@ -43,8 +44,7 @@ guest() {
 	check /dev/nbd0
 	"$theirs/nbd-client" -d /dev/nbd0
 
-	start_their_server
-	# It listens, looks for a prime number for TLS, which may take longer than we wait, then greets.
+	# It looks for a prime number for TLS before it greets, which may take longer than we wait.
 	until nbd-client -N disk localhost /dev/nb1; do
 		[ $? = 111 ]
 	done
