@@ -66,14 +66,14 @@ series_pristine()
 # extract_files TARBALL TO FILE...: those files of a linux-source tarball, and no others.
 extract_files()
 {
-	local tarball=$1 to=$2 top members
+	local tarball=$1 to=$2 top members said
 	shift 2
 	[ -f "$tarball" ] || die "$tarball: not found: run \"make deps\""
 	top=$(basename "$tarball" .tar.xz)
 	mapfile -t members < <(printf "$top/%s\n" "$@")
 	mkdir -p "$to"
-	tar -xJf "$tarball" -C "$to" --strip-components=1 --occurrence=1 "${members[@]}" 2>/dev/null ||
-		die "$top: lacks one of these files: $*"
+	said=$(LC_ALL=C tar -xJf "$tarball" -C "$to" --strip-components=1 --occurrence=1 \
+		"${members[@]}" 2>&1) || die "$tarball: ${said%%$'\n'*}"
 }
 
 # Git as it comes: what the user configured must not change what a patch looks like.
