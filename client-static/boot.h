@@ -51,6 +51,7 @@ struct nbd_opts {
 	bool has_dead_timeout;
 	uint32_t block_size_bytes; /* bs=, 0: the default */
 	int swap_priority;	   /* prio=, -1: the kernel's choice */
+	enum reserve_mode reserve; /* reserve= */
 };
 
 struct boot_line {

@@ -43,8 +43,8 @@ endef
 
 $(eval $(call client_test,uri,uri))
 $(eval $(call client_test,names,names system failure check reserve attach))
-$(eval $(call client_test,options,options uri names system failure attach))
-$(eval $(call client_test,cmdline,cmdline ip nbdopts uri))
+$(eval $(call client_test,options,options uri names system failure attach reserve))
+$(eval $(call client_test,cmdline,cmdline ip nbdopts uri reserve system failure))
 $(eval $(call client_test,filesystem,filesystem))
 $(eval $(call client_test,swap,swap))
 $(eval $(call client_test,negotiate,negotiate failure))

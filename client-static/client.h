@@ -58,6 +58,12 @@ struct export_info {
 	uint32_t maximum_block_bytes; /* of one request; 0 when the server names none */
 };
 
+/* Whether the machine and the sockets are made ready for swap, or left as they are. */
+enum reserve_mode {
+	RESERVE_AUTO,
+	RESERVE_KEEP,
+};
+
 /*
  * One device to attach. All zero but target and device_index is a valid job:
  * numbers that are 0 take the default named beside them.
@@ -70,9 +76,10 @@ struct attach_job {
 	uint64_t io_timeout_s;	   /* 0: none; a slow server is waited for */
 	uint64_t dead_timeout_s;   /* when has_dead_timeout, else attach_dead_timeout_default_s() */
 	bool has_dead_timeout;
-	uint32_t connections;	/* 0: 1; more only if the server allows it, never for swap */
-	const char *identifier; /* NULL: none; owned by the caller */
-	bool is_swap;		/* sizes the reserves, bounds the socket */
+	uint32_t connections;	   /* 0: 1; more only if the server allows it, never for swap */
+	const char *identifier;	   /* NULL: none; owned by the caller */
+	bool is_swap;		   /* sizes the reserves, bounds the socket */
+	enum reserve_mode reserve; /* KEEP: is_swap sizes and bounds nothing */
 	bool is_read_only;
 	bool no_opt_go;	     /* negotiate with NBD_OPT_EXPORT_NAME */
 	bool no_negotiation; /* -preinit: the peer serves at once; needs size_bytes */
@@ -235,6 +242,9 @@ int geometry_choose(const struct attach_job *job, const struct export_info *expo
 		    struct geometry *ret, struct failure *why);
 
 /* reserve.c */
+
+/* The one parser of reserve=: "auto" or "keep". 0 or -EINVAL. */
+int reserve_parse_mode(const char *text, enum reserve_mode *ret);
 
 /* What vm.min_free_kbytes should be, in KiB, for a machine that swaps over the network. */
 uint64_t reserve_rule_kib(uint64_t ram_kib, uint64_t current_kib);

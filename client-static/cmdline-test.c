@@ -49,6 +49,7 @@ static const char *describe(const struct boot_line *l)
 	ADD(l->opts.has_dead_timeout, " dead=%u", (unsigned int)l->opts.dead_timeout_s);
 	ADD(l->opts.block_size_bytes, " bs=%u", l->opts.block_size_bytes);
 	ADD(l->opts.swap_priority >= 0, " prio=%d", l->opts.swap_priority);
+	ADD(l->opts.reserve == RESERVE_KEEP, " reserve=keep");
 	ADD(l->ip.method, " ip=%s", methods[l->ip.method]);
 	ADD(l->ip.method == IP_STATIC, ",%s,%s,%s,%s", address[0], address[1], address[2],
 	    address[3]);
@@ -84,6 +85,8 @@ static const struct {
 	 "root=10.0.2.2,10809,r timeout=5 dead=100 bs=4096 prio=3"},
 	{ROOT "nbdopts=dead_timeout=0", "root=10.0.2.2,10809,r dead=0"},
 	{ROOT "nbdopts=,,prio=0,", "root=10.0.2.2,10809,r prio=0"},
+	{ROOT "nbdopts=reserve=keep", "root=10.0.2.2,10809,r reserve=keep"},
+	{ROOT "nbdopts=reserve=keep,reserve=auto", "root=10.0.2.2,10809,r"},
 	{ROOT "nbdopts=bs=512 nbdopts=prio=1", "root=10.0.2.2,10809,r bs=512 prio=1"},
 	{ROOT "ip=dhcp", "root=10.0.2.2,10809,r ip=dhcp"},
 	{ROOT "ip=on", "root=10.0.2.2,10809,r ip=dhcp"},
@@ -152,6 +155,9 @@ static const struct {
 	{ROOT "nbdopts==", "unknown key \"\""},
 	{ROOT "nbdopts=prio", "prio=: wants a priority of 0 to 32767"},
 	{ROOT "nbdopts=prio=32768", "prio=32768: wants"},
+	{ROOT "nbdopts=reserve", "reserve=: wants auto or keep"},
+	{ROOT "nbdopts=reserve=keeps", "reserve=keeps: wants auto or keep"},
+	{ROOT "nbdopts=reserve=1", "reserve=1: wants auto or keep"},
 	{ROOT "nbdopts=prio=-1", "prio=-1: wants"},
 	{ROOT "nbdopts=timeout=5s", "timeout=5s: wants seconds"},
 	{ROOT "nbdopts=timeout=99999999999999999999", "wants seconds"},

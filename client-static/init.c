@@ -122,6 +122,7 @@ static int attach(const struct boot *boot, const struct target *target, uint32_t
 		.dead_timeout_s = boot->line.opts.dead_timeout_s,
 		.has_dead_timeout = boot->line.opts.has_dead_timeout,
 		.is_swap = is_swap,
+		.reserve = boot->line.opts.reserve,
 	};
 	if (cmdline_expand(job.target.export_name, &boot->identity, why, sizeof(why)) < 0) {
 		log_line("kernel command line: %s", why);

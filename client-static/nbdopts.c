@@ -36,7 +36,7 @@ static bool same_key(const char *a, const char *b)
 	return *a == *b;
 }
 
-enum opt_key { OPT_TIMEOUT, OPT_DEAD_TIMEOUT, OPT_BS, OPT_PRIO };
+enum opt_key { OPT_TIMEOUT, OPT_DEAD_TIMEOUT, OPT_BS, OPT_PRIO, OPT_RESERVE };
 
 static const struct {
 	const char *name, *range;
@@ -46,9 +46,25 @@ static const struct {
 	[OPT_DEAD_TIMEOUT] = {"dead-timeout", "seconds of 0 to 2000000", 0, 2000000},
 	[OPT_BS] = {"bs", "bytes: 512, 1024, 2048 or 4096", 512, 4096},
 	[OPT_PRIO] = {"prio", "a priority of 0 to 32767", 0, 32767},
+	[OPT_RESERVE] = {"reserve", "auto or keep", RESERVE_AUTO, RESERVE_KEEP},
 };
 
 enum { OPT_KEYS = sizeof(opt_keys) / sizeof(opt_keys[0]) };
+
+static int parse_value(enum opt_key key, const char *text, uint64_t *ret)
+{
+	enum reserve_mode mode;
+	int err;
+
+	if (key != OPT_RESERVE) {
+		err = parse_number(text, opt_keys[key].min, opt_keys[key].max, ret);
+		return !err && key == OPT_BS && (*ret & (*ret - 1)) ? -EINVAL : err;
+	}
+	err = reserve_parse_mode(text, &mode);
+	if (!err)
+		*ret = mode;
+	return err;
+}
 
 static void set_opt(struct nbd_opts *opts, enum opt_key key, uint64_t number)
 {
@@ -66,6 +82,9 @@ static void set_opt(struct nbd_opts *opts, enum opt_key key, uint64_t number)
 	case OPT_PRIO:
 		opts->swap_priority = (int)number;
 		break;
+	case OPT_RESERVE:
+		opts->reserve = (enum reserve_mode)number;
+		break;
 	}
 }
 
@@ -79,12 +98,12 @@ static int parse_opt(struct nbd_opts *opts, const char *key, const char *value, 
 		i++;
 	if (i == OPT_KEYS) {
 		snprintf(why, why_size,
-			 "unknown key \"%.40s\"; known are timeout=, dead-timeout=, bs=, prio=",
+			 "unknown key \"%.40s\"; known are timeout=, dead-timeout=, bs=, prio=, "
+			 "reserve=",
 			 key);
 		return -EINVAL;
 	}
-	if (!value || parse_number(value, opt_keys[i].min, opt_keys[i].max, &number) < 0 ||
-	    (i == OPT_BS && (number & (number - 1)))) {
+	if (!value || parse_value((enum opt_key)i, value, &number) < 0) {
 		snprintf(why, why_size, "%s=%.40s: wants %s", opt_keys[i].name, value ? value : "",
 			 opt_keys[i].range);
 		return -EINVAL;

@@ -133,6 +133,9 @@ static void values_reach_the_job(void **state)
 	assert_true(job->no_negotiation);
 	assert_int_equal(job->device_index, 2);
 	assert_false(good("h nb0")->has_dead_timeout);
+	assert_int_equal(good("h nb0 -swap")->reserve, RESERVE_AUTO);
+	assert_int_equal(good("h nb0 -swap --reserve=keep")->reserve, RESERVE_KEEP);
+	assert_int_equal(good("h nb0 -reserve keep -reserve auto")->reserve, RESERVE_AUTO);
 	good("-nofork -netlink -sdp -S -n -m h nb0");
 }
 
@@ -191,6 +194,7 @@ static void what_is_wrong_is_named(void **state)
 	bad("-C 17 h nb0", "-connections 17");
 	bad("-B 0 h nb0", "-size 0");
 	bad("-B 1X h nb0", "-size 1X");
+	bad("-reserve on h nb0", "-reserve on: must be auto or keep");
 	bad("-B 16777216T h nb0", "-size 16777216T");
 	bad("-preinit h nb0", "-preinit needs -size");
 	bad("-u /s host nb0", "-unix takes the place of HOST");

@@ -130,6 +130,13 @@ static int set_swap(struct command *command, const char *value, struct failure *
 	return 0;
 }
 
+static int set_reserve(struct command *command, const char *value, struct failure *why)
+{
+	if (reserve_parse_mode(value, &command->job.reserve))
+		return refuse(why, "-reserve %s: must be auto or keep", value);
+	return 0;
+}
+
 static int set_io_timeout(struct command *command, const char *value, struct failure *why)
 {
 	uint64_t most = attach_dead_timeout_max_s();
@@ -237,6 +244,8 @@ const struct option_row option_table[] = {
 	{"readonly", 'R', NULL, set_read_only, "make the device read-only"},
 	{"connections", 'C', "N", set_connections, "connections to open, if the server allows it"},
 	{"swap", 's', NULL, set_swap, "the device will hold swap: size the memory reserve"},
+	{"reserve", 0, "MODE", set_reserve,
+	 "for swap: auto (default) sizes reserves and buffers, keep does not"},
 	{"timeout", 't', "SECONDS", set_io_timeout, "give up a slow request (default: 0, never)"},
 	{"dead-timeout", 'T', "SECONDS", set_dead_timeout,
 	 "hold I/O this long without a server (default: 10 years)"},

@@ -34,6 +34,14 @@ enum {
 	SWAP_REQUEST_MAX_KIB = 128,
 };
 
+int reserve_parse_mode(const char *text, enum reserve_mode *ret)
+{
+	if (strcmp(text, "auto") && strcmp(text, "keep"))
+		return -EINVAL;
+	*ret = *text == 'k' ? RESERVE_KEEP : RESERVE_AUTO;
+	return 0;
+}
+
 uint64_t reserve_rule_kib(uint64_t ram_kib, uint64_t current_kib)
 {
 	uint64_t wanted_kib = ram_kib / RESERVE_SHARE_OF_RAM;

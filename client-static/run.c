@@ -21,6 +21,11 @@ struct session {
 	struct attach_device device;
 };
 
+static bool is_made_ready_for_swap(const struct attach_job *job)
+{
+	return job->is_swap && job->reserve == RESERVE_AUTO;
+}
+
 static int open_connection(const struct attach_job *job, const struct address *address, int *ret_fd,
 			   struct export_info *ret_export, struct failure *why)
 {
@@ -39,7 +44,7 @@ static int open_connection(const struct attach_job *job, const struct address *a
 		err = negotiate_export(fd, job->target.export_name, job->no_opt_go, ret_export,
 				       why);
 	if (!err)
-		err = connect_settle(fd, job->is_swap, why);
+		err = connect_settle(fd, is_made_ready_for_swap(job), why);
 	if (err) {
 		close(fd);
 		return err;
@@ -206,15 +211,16 @@ static void tell(const struct attach_job *job, const struct session *session)
 static void finish(const struct attach_job *job, const struct session *session,
 		   char changes[RESERVE_CHANGES_BYTES])
 {
+	bool for_swap = is_made_ready_for_swap(job);
 	uint32_t index = job->device_index;
 	struct failure why;
 
-	if (job->is_swap && reserve_memory(changes, &why))
+	if (for_swap && reserve_memory(changes, &why))
 		log_line("/dev/nb%u: swap without a larger reserve may hang this machine: %s",
 			 index, why.text);
 	if (names_make(index, &why))
 		log_line("%s; the device is /dev/nbd%u", why.text, index);
-	if (reserve_queue(index, job->is_swap, session->export.maximum_block_bytes, changes, &why))
+	if (reserve_queue(index, for_swap, session->export.maximum_block_bytes, changes, &why))
 		log_line("%s", why.text);
 }
 
@@ -255,6 +261,10 @@ static int attach_any(const struct attach_job *job, const struct netlink *netlin
 	tell(job, &session);
 	if (*changes)
 		log_line("/dev/nb%u: set %s", job->device_index, changes);
+	if (job->is_swap && job->reserve == RESERVE_KEEP)
+		log_line("/dev/nb%u: reserve=keep: nothing was changed for swap, neither the "
+			 "system nor the socket's buffers",
+			 job->device_index);
 	return 0;
 }
 
