@@ -51,7 +51,8 @@ FORCE:
 
 # $(1) = version
 define kernel_trees
-$(kernel_src)/$(1)-stock.ready $(kernel_src)/$(1).unpacked: $(kernel_src)/$(1).package kernel/unpack
+$(kernel_src)/$(1)-stock.ready $(kernel_src)/$(1).unpacked $(kernel_src)/$(1)-without.unpacked: \
+		$(kernel_src)/$(1).package kernel/unpack
 	$$(call say,UNPACK,$$(basename $$@))
 	$(Q)kernel/unpack $(call kernel_tarball,$(1)) $$(basename $$@)
 	$(Q)touch $$@
@@ -78,7 +79,7 @@ $(foreach v,$(KERNEL_VERSIONS), \
   $(eval $(call kernel_product,$v-stock,$v-stock,obj,-stock,$(kernel_config))) \
   $(eval $(call kernel_product,$v-debug,$v,obj-debug,-swapsafe-debug,$(kernel_config) kernel/config/debug.config)))
 
-INTEROP_TESTS += kernel/patches-test kernel/configure-test
+INTEROP_TESTS += kernel/patches-test kernel/check-patches-test kernel/configure-test
 
 # The patch tools work on one version at a time, patches-check on all unless KERNEL= names one.
 kernel_patched := $(filter $(kernel_chosen),$(KERNEL_VERSIONS))
@@ -96,3 +97,13 @@ patches-refresh: ## its commits back to patches/VERSION (KERNEL=6.12)
 patches-check: ## the series are sorted, complete, apply without fuzz, pass checkpatch
 	$(Q)set -e; $(foreach v,$(or $(kernel_patched),$(KERNEL_VERSIONS)), \
 		kernel/patches-check $v $(call kernel_tarball,$v);)
+
+# What boots in its scenarios is built first.
+kernels_proven = $(or $(kernel_patched),$(KERNEL_VERSIONS))
+proof_needs    = $(foreach v,$(kernels_proven),$(B)/kernel/$v$(kernel_flavour)/bzImage \
+		   $(kernel_src)/$v-stock.ready $(kernel_src)/$v-without.unpacked)
+
+.PHONY: check-patches
+check-patches: $$(proof_needs) $$(TEST_ROOT) server initramfs ## each patch: its scenario fails without it, passes with it; W=1 [KERNEL=6.12] [PATCH=0003] [FLAVOUR=debug]
+	$(Q)set -e; $(foreach v,$(kernels_proven), \
+		kernel/check-patches $v $(KERNEL_PIN_$v) $(KERNEL_FRAGMENTS) $(wildcard kernel/config/$v.config);)

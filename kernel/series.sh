@@ -29,6 +29,35 @@ series_files()
 	done | sort -u
 }
 
+# patch_subject PATCH
+patch_subject()
+{
+	git_plain mailinfo -k /dev/null /dev/null <"$1" | sed -nE 's/^Subject: (\[PATCH[^]]*\] )?//p'
+}
+
+# patch_trailers PATCH KEY: the values, one on each line.
+patch_trailers()
+{
+	git_plain interpret-trailers --parse "$1" | sed -n "s/^$2: *//p"
+}
+
+# series_dependents DIR PATCH: the patch and each later one that needs it, in order.
+series_dependents()
+{
+	local series=$1 names name subject needed
+	names=$(series_names "$series")
+	grep -qxF "$2" <<<"$names" || die "$series/series: does not list $2"
+	subject=$(patch_subject "$series/$2")
+	for name in $names; do
+		if [ "$name" != "$2" ]; then
+			needed=$(patch_trailers "$series/$name" Needs)
+			grep -qxF "$subject" <<<"$needed" || continue
+			subject+=$'\n'$(patch_subject "$series/$name")
+		fi
+		echo "$name"
+	done
+}
+
 # series_apply DIR TREE: apply in order; an offset is accepted, fuzz and rejects are not.
 series_apply()
 {
