@@ -12,6 +12,7 @@
 #ifndef CLIENT_H
 #define CLIENT_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -193,8 +194,9 @@ int connect_address(const struct address *address, int *ret_fd, struct failure *
 /*
  * Sets what must be set before the kernel gets the socket; nothing may be set
  * after (the reason is in connect.c). Lifts the time limits of the handshake.
+ * buffer_bytes bounds both queues, of which the kernel makes twice as much; 0 leaves them.
  */
-int connect_settle(int fd, bool is_swap, struct failure *why);
+int connect_settle(int fd, uint32_t buffer_bytes, struct failure *why);
 
 /* negotiate.c: "Newstyle negotiation" and "Fixed newstyle negotiation" of the specification */
 
@@ -241,23 +243,47 @@ struct geometry {
 int geometry_choose(const struct attach_job *job, const struct export_info *export,
 		    struct geometry *ret, struct failure *why);
 
+/* nic.c */
+
+/* The network card of a connection. All zero: a Unix socket, there is none. */
+struct nic {
+	char name[IF_NAMESIZE];
+	uint32_t mtu_bytes;
+	uint32_t rx_ring; /* buffers of one receive queue */
+	uint32_t rx_queues;
+	bool has_scatter_gather;
+};
+
+/*
+ * The card that the route to the peer of a connected socket uses: route by
+ * rtnetlink(7), the rest by netdevice(7), ethtool and sysfs. 0 or -errno.
+ */
+int nic_of_socket(int fd, struct nic *ret);
+
 /* reserve.c */
 
 /* The one parser of reserve=: "auto" or "keep". 0 or -EINVAL. */
 int reserve_parse_mode(const char *text, enum reserve_mode *ret);
 
-/* What vm.min_free_kbytes should be, in KiB, for a machine that swaps over the network. */
-uint64_t reserve_rule_kib(uint64_t ram_kib, uint64_t current_kib);
-
 enum {
-	RESERVE_CHANGES_BYTES = 256,
+	RESERVE_CHANGES_BYTES = 512,
 };
 
 /*
- * Raises the reserve of the memory, before swapon of a device that is attached.
- * Appends what it changed to changes, a terminated string.
+ * SO_SNDBUF and SO_RCVBUF for a connection of the job, 0: leave them. Bounded is
+ * what carries swap, and what shares the reserve with it: every nbd connection
+ * of a machine that swaps to an nbd device.
  */
-int reserve_memory(char changes[RESERVE_CHANGES_BYTES], struct failure *why);
+uint32_t reserve_buffer_bytes(const struct attach_job *job);
+
+/*
+ * Raises the reserve of the memory and bounds swap's read-ahead, for an nbd
+ * device that is about to be attached with so many connections through nic, all
+ * bounded by reserve_buffer_bytes(). Appends what it changed to changes, a
+ * terminated string.
+ */
+int reserve_memory(uint32_t index, size_t connections, const struct nic *nic,
+		   char changes[RESERVE_CHANGES_BYTES], struct failure *why);
 
 /*
  * Bounds the requests of an attached device: by the largest that the server
@@ -265,6 +291,27 @@ int reserve_memory(char changes[RESERVE_CHANGES_BYTES], struct failure *why);
  */
 int reserve_queue(uint32_t index, bool is_swap, uint32_t maximum_block_bytes,
 		  char changes[RESERVE_CHANGES_BYTES], struct failure *why);
+
+/* reserve-rule.c: docs/swap-safety.md derives it */
+
+/* What the reserve of a machine depends on. */
+struct reserve_needs {
+	uint64_t ram_kib;
+	uint32_t cpus;
+	struct nic nic;
+	uint32_t bounded;   /* nbd connections with the buffers of reserve_rule_buffer_kib() */
+	uint32_t unbounded; /* and those whose buffers TCP lets grow up to: */
+	uint64_t unbounded_send_kib, unbounded_receive_kib;
+};
+
+/* What vm.min_free_kbytes has to be at least, in KiB. */
+uint64_t reserve_rule_kib(const struct reserve_needs *needs);
+
+/* True when the memory is too small for what the needs ask for. */
+bool reserve_rule_is_capped(const struct reserve_needs *needs);
+
+/* What SO_SNDBUF and SO_RCVBUF of an nbd connection have to be, in KiB; the kernel doubles it. */
+uint64_t reserve_rule_buffer_kib(uint64_t ram_kib);
 
 /* attach.c: generic netlink, drivers/block/nbd.c and include/uapi/linux/nbd-netlink.h */
 

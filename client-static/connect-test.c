@@ -122,7 +122,7 @@ static void kernel_gets_a_socket_that_never_gives_up_early(void **state)
 	socklen_t length = sizeof(linger);
 	int fd = connect_loopback();
 
-	assert_int_equal(connect_settle(fd, false, &why), 0);
+	assert_int_equal(connect_settle(fd, 0, &why), 0);
 	assert_int_equal(time_limit_s(fd, SO_RCVTIMEO), 0);
 	assert_int_equal(time_limit_s(fd, SO_SNDTIMEO), 0);
 	assert_int_equal(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
@@ -137,16 +137,43 @@ static void kernel_gets_a_socket_that_never_gives_up_early(void **state)
 	close(fd);
 }
 
-static void send_buffer_is_bounded_for_swap_alone(void **state)
+static void buffers_are_bounded_when_asked(void **state)
 {
 	(void)state;
-	int fd = connect_loopback(), before = option(fd, SOL_SOCKET, SO_SNDBUF);
+	int fd = connect_loopback(), send_bytes = option(fd, SOL_SOCKET, SO_SNDBUF);
+	int receive_bytes = option(fd, SOL_SOCKET, SO_RCVBUF);
 
-	assert_int_equal(connect_settle(fd, false, &why), 0);
-	assert_int_equal(option(fd, SOL_SOCKET, SO_SNDBUF), before);
-	assert_int_equal(connect_settle(fd, true, &why), 0);
-	assert_int_equal(option(fd, SOL_SOCKET, SO_SNDBUF), 256 * 1024);
+	assert_int_equal(connect_settle(fd, 0, &why), 0);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_SNDBUF), send_bytes);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_RCVBUF), receive_bytes);
+	assert_int_equal(connect_settle(fd, 64 << 10, &why), 0);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_SNDBUF), 128 << 10);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_RCVBUF), 128 << 10);
 	close(fd);
+}
+
+static void card_is_the_one_of_the_route(void **state)
+{
+	(void)state;
+	uint16_t port;
+	int listener = listen_on_loopback(&port), fd, pair[2];
+	struct address_list list = resolve("127.0.0.1", port);
+	struct nic nic;
+
+	assert_int_equal(connect_address(&list.items[0], &fd, &why), 0);
+	assert_int_equal(nic_of_socket(fd, &nic), 0);
+	assert_string_equal(nic.name, "lo");
+	assert_true(nic.mtu_bytes >= 1500);
+	assert_int_equal(nic.rx_ring * nic.rx_queues, 0);
+	assert_true(nic.has_scatter_gather);
+	close(fd);
+	close(listener);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(nic_of_socket(pair[0], &nic), 0);
+	assert_int_equal(nic.mtu_bytes, 0);
+	close(pair[0]);
+	close(pair[1]);
+	assert_int_equal(nic_of_socket(-1, &nic), -EBADF);
 }
 
 static void refused_connection_is_worth_a_retry(void **state)
@@ -181,7 +208,7 @@ static void unix_socket_is_a_target(void **state)
 	assert_int_equal(bind(listener, (struct sockaddr *)&name, sizeof(name)), 0);
 	assert_int_equal(listen(listener, 1), 0);
 	assert_int_equal(connect_address(&list.items[0], &fd, &why), 0);
-	assert_int_equal(connect_settle(fd, true, &why), 0);
+	assert_int_equal(connect_settle(fd, 128 << 10, &why), 0);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_SNDBUF), 256 * 1024);
 	close(fd);
 	close(listener);
@@ -196,7 +223,8 @@ int main(void)
 		cmocka_unit_test(unknown_name_is_permanent),
 		cmocka_unit_test(handshake_has_time_limits_and_blocks),
 		cmocka_unit_test(kernel_gets_a_socket_that_never_gives_up_early),
-		cmocka_unit_test(send_buffer_is_bounded_for_swap_alone),
+		cmocka_unit_test(buffers_are_bounded_when_asked),
+		cmocka_unit_test(card_is_the_one_of_the_route),
 		cmocka_unit_test(refused_connection_is_worth_a_retry),
 		cmocka_unit_test(unix_socket_is_a_target),
 	};

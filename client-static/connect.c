@@ -33,12 +33,6 @@ enum {
 	 * as long as TCP by itself would try (net.ipv4.tcp_retries2).
 	 */
 	UNANSWERED_MAX_MS = 15 * 60 * 1000,
-
-	/*
-	 * For swap. The kernel doubles the number, and 256 KiB of unacknowledged
-	 * pages is what the memory reserve is sized for.
-	 */
-	SWAP_SEND_BUFFER_BYTES = 128 * 1024,
 };
 
 struct setting {
@@ -178,10 +172,12 @@ static int settle_tcp(int fd, struct failure *why)
 	return err ? err : set_linger(fd, why);
 }
 
-int connect_settle(int fd, bool is_swap, struct failure *why)
+int connect_settle(int fd, uint32_t buffer_bytes, struct failure *why)
 {
-	static const struct setting swap_setting = {SOL_SOCKET, SO_SNDBUF, SWAP_SEND_BUFFER_BYTES,
-						    "SO_SNDBUF"};
+	const struct setting buffers[] = {
+		{SOL_SOCKET, SO_SNDBUF, (int)buffer_bytes, "SO_SNDBUF"},
+		{SOL_SOCKET, SO_RCVBUF, (int)buffer_bytes, "SO_RCVBUF"},
+	};
 	int family, err;
 	socklen_t length = sizeof(family);
 
@@ -190,7 +186,7 @@ int connect_settle(int fd, bool is_swap, struct failure *why)
 	err = set_time_limits(fd, 0, why);
 	if (!err && family != AF_UNIX)
 		err = settle_tcp(fd, why);
-	if (!err && is_swap)
-		err = apply(fd, &swap_setting, 1, why);
+	if (!err && buffer_bytes)
+		err = apply(fd, buffers, sizeof(buffers) / sizeof(*buffers), why);
 	return err;
 }

@@ -179,53 +179,128 @@ static void check_has_the_exit_codes_of_nbd_client(void **state)
 	assert_int_equal(check_run(1), 1);
 	write_file("/sys/block/nbd2/pid", "no number\n");
 	assert_int_equal(check_run(2), 2);
+	unlink(below("/sys/block/nbd0/pid"));
+	unlink(below("/sys/block/nbd2/pid"));
 	system_root = "/nonexistent";
 	assert_int_equal(check_run(0), 2);
 	system_root = root;
 }
 
-static void reserve_rule_never_lowers(void **state)
-{
-	(void)state;
-	static const struct {
-		uint64_t ram_kib, current_kib, wanted_kib;
-	} cases[] = {
-		{32 << 10, 700, 8192},	 {128 << 10, 1539, 8192},   {512 << 10, 2900, 8192},
-		{1 << 20, 4096, 16384},	 {2 << 20, 5792, 32768},    {64 << 20, 32768, 32768},
-		{128 << 10, 8192, 8192}, {128 << 10, 20000, 20000}, {64 << 20, 67584, 67584},
-	};
+static const struct nic card = {"eth0", 1500, 256, 1, false};
+static char changes[RESERVE_CHANGES_BYTES];
+static struct failure why;
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-		assert_int_equal(reserve_rule_kib(cases[i].ram_kib, cases[i].current_kib),
-				 cases[i].wanted_kib);
+/* A machine of 256 MiB whose numbers are what the kernel chooses. */
+static void set_memory(const char *min_free_kbytes)
+{
+	write_file("/proc/meminfo", "MemTotal:         229376 kB\nMemFree: 1 kB\n");
+	write_file("/proc/sys/vm/min_free_kbytes", min_free_kbytes);
+	write_file("/proc/sys/vm/page-cluster", "3\n");
+	write_file("/proc/sys/net/ipv4/tcp_wmem", "4096\t16384\t2097152\n");
+	write_file("/proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t2097152\n");
+	*changes = '\0';
+}
+
+static uint64_t number_in(const char *path)
+{
+	uint64_t number;
+
+	assert_int_equal(system_read_number(path, &number), 0);
+	return number;
+}
+
+static uint64_t raised_to_kib(uint32_t index)
+{
+	set_memory("1539\n");
+	assert_int_equal(reserve_memory(index, 1, &card, changes, &why), 0);
+	return number_in("/proc/sys/vm/min_free_kbytes");
 }
 
 static void reserve_is_raised_and_told(void **state)
 {
 	(void)state;
-	char changes[RESERVE_CHANGES_BYTES] = "";
-	struct failure why;
+	uint64_t kib = raised_to_kib(5);
+	char wanted[RESERVE_CHANGES_BYTES];
 
-	write_file("/proc/meminfo", "MemTotal:         188000 kB\nMemFree: 1 kB\n");
-	write_file("/proc/sys/vm/min_free_kbytes", "1539\n");
-	assert_int_equal(reserve_memory(changes, &why), 0);
-	assert_string_equal(changes, "vm.min_free_kbytes 1539 -> 8192");
-	expect_file("/proc/sys/vm/min_free_kbytes", "8192");
+	snprintf(wanted, sizeof(wanted),
+		 "vm.min_free_kbytes 1539 -> %llu (connections 1; eth0: MTU 1500, receive ring "
+		 "256, no scatter-gather)",
+		 (unsigned long long)kib);
+	assert_string_equal(changes, wanted);
 	*changes = '\0';
-	assert_int_equal(reserve_memory(changes, &why), 0);
+	assert_int_equal(reserve_memory(5, 1, &card, changes, &why), 0);
 	assert_string_equal(changes, "");
+}
+
+static void reserve_of_the_administrator_stays(void **state)
+{
+	(void)state;
+	set_memory("60000\n");
+	assert_int_equal(reserve_memory(5, 1, &card, changes, &why), 0);
+	assert_string_equal(changes, "");
+	assert_int_equal(number_in("/proc/sys/vm/min_free_kbytes"), 60000);
+	write_file("/proc/sys/vm/page-cluster", "0\n");
+	assert_int_equal(reserve_memory(5, 1, &card, changes, &why), 0);
+	assert_int_equal(number_in("/proc/sys/vm/page-cluster"), 0);
+	write_file("/proc/sys/vm/page-cluster", "8\n");
+	assert_int_equal(reserve_memory(5, 1, &card, changes, &why), 0);
+	assert_string_equal(changes, "vm.page-cluster 8 -> 5");
+	assert_int_equal(number_in("/proc/sys/vm/page-cluster"), 5);
+}
+
+static void devices_that_are_there_need_their_share(void **state)
+{
+	(void)state;
+	uint64_t alone_kib = raised_to_kib(5), beside_own_kib, beside_other_kib;
+	char pid[32];
+
+	snprintf(pid, sizeof(pid), "%d\n", getpid());
+	write_file("/sys/block/nbd6/pid", pid);
+	beside_own_kib = raised_to_kib(5);
+	assert_true(beside_own_kib > alone_kib);
+	assert_null(strstr(changes, "unbounded"));
+	write_file("/sys/block/nbd6/pid", "1\n");
+	beside_other_kib = raised_to_kib(5);
+	assert_true(beside_other_kib >= beside_own_kib + 2 * 2 * 1024);
+	assert_non_null(strstr(changes, "(connections 2, 1 of them unbounded;"));
+	write_file("/sys/block/nbd6/mq/0/cpu_list", "0\n");
+	write_file("/sys/block/nbd6/mq/1/cpu_list", "1\n");
+	assert_true(raised_to_kib(5) > beside_other_kib);
+	assert_int_equal(raised_to_kib(6), alone_kib);
+	unlink(below("/sys/block/nbd6/pid"));
+}
+
+static void buffers_are_bounded_where_swap_is_remote(void **state)
+{
+	(void)state;
+	static struct attach_job job;
+
+	set_memory("1539\n");
+	write_file("/proc/swaps", "Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n");
+	assert_int_equal(reserve_buffer_bytes(&job), 0);
+	job.is_swap = true;
+	assert_int_equal(reserve_buffer_bytes(&job), 128 << 10);
+	job.reserve = RESERVE_KEEP;
+	assert_int_equal(reserve_buffer_bytes(&job), 0);
+	job = (struct attach_job){0};
+	write_file("/proc/swaps", "Filename Type Size Used Priority\n/dev/nb1 partition 1 0 -2\n");
+	assert_int_equal(reserve_buffer_bytes(&job), 128 << 10);
+	write_file("/proc/meminfo", "MemTotal:          70000 kB\n");
+	assert_int_equal(reserve_buffer_bytes(&job), 64 << 10);
 }
 
 static void unreadable_reserve_is_a_failure(void **state)
 {
 	(void)state;
-	char changes[RESERVE_CHANGES_BYTES] = "";
-	struct failure why;
-
-	write_file("/proc/sys/vm/min_free_kbytes", "lots\n");
-	assert_int_equal(reserve_memory(changes, &why), -EINVAL);
+	set_memory("lots\n");
+	assert_int_equal(reserve_memory(5, 1, &card, changes, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "cannot size vm.min_free_kbytes"));
+	write_file("/sys/block/nbd6/pid", "1\n");
+	write_file("/proc/sys/net/ipv4/tcp_wmem", "a b\n");
+	assert_int_equal(reserve_memory(5, 1, &card, changes, &why), -EPROTO);
+	unlink(below("/sys/block/nbd6/pid"));
 	write_file("/proc/meminfo", "Nonsense: 3\n");
-	assert_int_equal(reserve_memory(changes, &why), -EPROTO);
+	assert_int_equal(reserve_memory(5, 1, &card, changes, &why), -EPROTO);
 }
 
 static void set_queue(const char *max_sectors_kb, const char *scheduler)
@@ -238,8 +313,7 @@ static void set_queue(const char *max_sectors_kb, const char *scheduler)
 static void requests_for_swap_are_bounded(void **state)
 {
 	(void)state;
-	char changes[RESERVE_CHANGES_BYTES] = "first";
-	struct failure why;
+	strcpy(changes, "first");
 
 	set_queue("1280\n", "none [bfq] mq-deadline\n");
 	assert_int_equal(reserve_queue(9, true, 0, changes, &why), 0);
@@ -251,8 +325,7 @@ static void requests_for_swap_are_bounded(void **state)
 static void other_queues_follow_the_server_alone(void **state)
 {
 	(void)state;
-	char changes[RESERVE_CHANGES_BYTES] = "";
-	struct failure why;
+	*changes = '\0';
 
 	set_queue("1280\n", "none [bfq]\n");
 	assert_int_equal(reserve_queue(9, false, 0, changes, &why), 0);
@@ -265,8 +338,7 @@ static void other_queues_follow_the_server_alone(void **state)
 static void queue_that_is_small_already_stays(void **state)
 {
 	(void)state;
-	char changes[RESERVE_CHANGES_BYTES] = "";
-	struct failure why;
+	*changes = '\0';
 
 	set_queue("64\n", "[mq-deadline] none\n");
 	write_file("/sys/block/nbd9/queue/read_ahead_kb", "0\n");
@@ -302,8 +374,10 @@ int main(void)
 		cmocka_unit_test(what_is_not_a_node_is_left_alone),
 		cmocka_unit_test(device_that_is_not_there_has_no_node),
 		cmocka_unit_test(check_has_the_exit_codes_of_nbd_client),
-		cmocka_unit_test(reserve_rule_never_lowers),
 		cmocka_unit_test(reserve_is_raised_and_told),
+		cmocka_unit_test(reserve_of_the_administrator_stays),
+		cmocka_unit_test(devices_that_are_there_need_their_share),
+		cmocka_unit_test(buffers_are_bounded_where_swap_is_remote),
 		cmocka_unit_test(unreadable_reserve_is_a_failure),
 		cmocka_unit_test(requests_for_swap_are_bounded),
 		cmocka_unit_test(other_queues_follow_the_server_alone),

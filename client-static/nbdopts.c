@@ -91,7 +91,7 @@ static void set_opt(struct nbd_opts *opts, enum opt_key key, uint64_t number)
 static int parse_opt(struct nbd_opts *opts, const char *key, const char *value, char *why,
 		     size_t why_size)
 {
-	uint64_t number;
+	uint64_t number = 0;
 	int i = 0;
 
 	while (i < OPT_KEYS && !same_key(key, opt_keys[i].name))

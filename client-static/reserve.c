@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a machine needs before it may swap over the network: memory that only
- * the way out of memory can use, and requests no larger than that. Stock
- * kernels can stop for ever without it: the send path, its retransmission timers
- * and the network card's receive ring all allocate, and with the kernel's own
- * min_free_kbytes they find nothing once every page is dirty.
+ * the way out of memory can use, and connections and requests that cannot take
+ * more of it than there is. A stock kernel bounds neither, and can stop for ever.
+ * The rule is derived in docs/swap-safety.md.
  *
  * What the administrator set is never lowered (memory) or raised (requests).
  */
@@ -15,23 +14,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
-	/*
-	 * Measured under a process larger than the memory: with the kernel's
-	 * default of 1 to 2 MiB guests of 96 to 256 MiB stop in every second
-	 * to fifth run; with 8 MiB one of 128 MiB never did.
-	 */
-	RESERVE_MIN_KIB = 8192,
-	/*
-	 * Machines with more memory have more receive queues and larger TCP
-	 * buffers on their other sockets, which all draw on the same reserve.
-	 */
-	RESERVE_SHARE_OF_RAM = 64,
-	RESERVE_MAX_KIB = 32768,
-
 	/* Of one request for swap; newer kernels default to ten times as much. */
 	SWAP_REQUEST_MAX_KIB = 128,
+	/* vm.page-cluster is a power of 2 of pages: one request. */
+	PAGE_CLUSTER_MAX = 5,
+
+	DEVICES_MAX = 256,
 };
 
 int reserve_parse_mode(const char *text, enum reserve_mode *ret)
@@ -42,30 +33,22 @@ int reserve_parse_mode(const char *text, enum reserve_mode *ret)
 	return 0;
 }
 
-uint64_t reserve_rule_kib(uint64_t ram_kib, uint64_t current_kib)
-{
-	uint64_t wanted_kib = ram_kib / RESERVE_SHARE_OF_RAM;
-
-	if (wanted_kib > RESERVE_MAX_KIB)
-		wanted_kib = RESERVE_MAX_KIB;
-	if (wanted_kib < RESERVE_MIN_KIB)
-		wanted_kib = RESERVE_MIN_KIB;
-	return wanted_kib > current_kib ? wanted_kib : current_kib;
-}
-
-__attribute__((format(printf, 2, 3))) static void note(char changes[RESERVE_CHANGES_BYTES],
-						       const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void append(char changes[RESERVE_CHANGES_BYTES],
+							 const char *format, ...)
 {
 	size_t used = strlen(changes);
 	va_list args;
 
-	if (used > 0 && used + 2 < RESERVE_CHANGES_BYTES) {
-		strcpy(changes + used, ", ");
-		used += 2;
-	}
 	va_start(args, format);
 	vsnprintf(changes + used, RESERVE_CHANGES_BYTES - used, format, args);
 	va_end(args);
+}
+
+static void append_change(char changes[RESERVE_CHANGES_BYTES], const char *name, uint64_t from,
+			  uint64_t to)
+{
+	append(changes, "%s%s %llu -> %llu", *changes ? ", " : "", name, (unsigned long long)from,
+	       (unsigned long long)to);
 }
 
 static int read_ram_kib(uint64_t *ret)
@@ -82,48 +65,169 @@ static int read_ram_kib(uint64_t *ret)
 	return *ret ? 0 : -EPROTO;
 }
 
-int reserve_memory(char changes[RESERVE_CHANGES_BYTES], struct failure *why)
+/* Swap on any nbd device. An unreadable list counts as none: then -swap is what tells. */
+static bool is_swap_remote(void)
 {
-	static const char path[] = "/proc/sys/vm/min_free_kbytes";
-	uint64_t ram_kib, current_kib, wanted_kib;
+	char text[8192];
+
+	return !system_read("/proc/swaps", text, sizeof(text)) && strstr(text, "/dev/nb");
+}
+
+uint32_t reserve_buffer_bytes(const struct attach_job *job)
+{
+	uint64_t ram_kib;
+
+	if (job->reserve == RESERVE_KEEP || (!job->is_swap && !is_swap_remote()))
+		return 0;
+	if (read_ram_kib(&ram_kib))
+		ram_kib = 0;
+	return (uint32_t)reserve_rule_buffer_kib(ram_kib) * 1024;
+}
+
+/* The third of the three numbers of net.ipv4.tcp_wmem or tcp_rmem: how far TCP lets a buffer grow.
+ */
+static int read_tcp_limit_kib(const char *path, uint64_t *ret)
+{
+	char text[96], *end = text;
+	int err = system_read(path, text, sizeof(text));
+
+	if (err)
+		return err;
+	for (int i = 0; i < 3; i++)
+		*ret = strtoull(end, &end, 10);
+	*ret = (*ret + 1023) / 1024;
+	return *ret ? 0 : -EPROTO;
+}
+
+/* The connections of a device: each has a hardware queue. */
+static uint32_t count_connections(uint32_t index)
+{
+	uint32_t count = 0;
+	char path[128];
+
+	do {
+		snprintf(path, sizeof(path), "%s/sys/block/nbd%u/mq/%u", system_root, index, count);
+	} while (!access(path, F_OK) && ++count < CONNECTIONS_MAX);
+	return count ? count : 1;
+}
+
+/*
+ * What is attached already. The buffers of a connection cannot be asked for, but
+ * this process knows what it attached itself.
+ */
+static void count_others(uint32_t index, struct reserve_needs *needs)
+{
+	for (uint32_t other = 0; other < DEVICES_MAX; other++) {
+		uint64_t pid;
+
+		if (other == index || check_attached(other, &pid))
+			continue;
+		if (pid == (uint64_t)getpid())
+			needs->bounded += count_connections(other);
+		else
+			needs->unbounded += count_connections(other);
+	}
+}
+
+static int measure(uint32_t index, size_t connections, const struct nic *nic,
+		   struct reserve_needs *ret)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	int err;
+
+	*ret = (struct reserve_needs){
+		.nic = *nic,
+		.cpus = cpus > 0 ? (uint32_t)cpus : 1,
+		.bounded = (uint32_t)connections,
+	};
+	err = read_ram_kib(&ret->ram_kib);
+	if (err)
+		return err;
+	count_others(index, ret);
+	if (!ret->unbounded)
+		return 0;
+	err = read_tcp_limit_kib("/proc/sys/net/ipv4/tcp_wmem", &ret->unbounded_send_kib);
+	return err ? err
+		   : read_tcp_limit_kib("/proc/sys/net/ipv4/tcp_rmem", &ret->unbounded_receive_kib);
+}
+
+/* From what the size follows. */
+static void append_needs(const struct reserve_needs *needs, char changes[RESERVE_CHANGES_BYTES])
+{
+	const struct nic *nic = &needs->nic;
+
+	append(changes, " (connections %u", needs->bounded + needs->unbounded);
+	if (needs->unbounded)
+		append(changes, ", %u of them unbounded", needs->unbounded);
+	if (nic->mtu_bytes)
+		append(changes, "; %s: MTU %u, receive ring %u%s", nic->name, nic->mtu_bytes,
+		       nic->rx_ring * nic->rx_queues,
+		       nic->has_scatter_gather ? "" : ", no scatter-gather");
+	append(changes, reserve_rule_is_capped(needs) ? "; as much as this memory allows)" : ")");
+}
+
+static int change(const char *path, const char *name, uint64_t from, uint64_t to,
+		  char changes[RESERVE_CHANGES_BYTES])
+{
 	char text[32];
 	int err;
 
-	err = read_ram_kib(&ram_kib);
-	if (!err)
-		err = system_read_number(path, &current_kib);
-	if (err)
-		return failure_set(why, EXIT_PERMANENT, -err, "read %s: %s", path, strerror(-err));
-	wanted_kib = reserve_rule_kib(ram_kib, current_kib);
-	if (wanted_kib == current_kib)
-		return 0;
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)wanted_kib);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)to);
 	err = system_write(path, text);
+	if (!err)
+		append_change(changes, name, from, to);
+	return err;
+}
+
+static int raise_min_free(const struct reserve_needs *needs, char changes[RESERVE_CHANGES_BYTES])
+{
+	static const char path[] = "/proc/sys/vm/min_free_kbytes";
+	uint64_t wanted_kib = reserve_rule_kib(needs), current_kib;
+	int err = system_read_number(path, &current_kib);
+
+	if (err || wanted_kib <= current_kib)
+		return err;
+	err = change(path, "vm.min_free_kbytes", current_kib, wanted_kib, changes);
+	if (!err)
+		append_needs(needs, changes);
+	return err;
+}
+
+/* Lowers the number at path to at most max. */
+static int bound(const char *path, const char *name, uint64_t max,
+		 char changes[RESERVE_CHANGES_BYTES])
+{
+	uint64_t current;
+	int err = system_read_number(path, &current);
+
+	return err || current <= max ? err : change(path, name, current, max, changes);
+}
+
+int reserve_memory(uint32_t index, size_t connections, const struct nic *nic,
+		   char changes[RESERVE_CHANGES_BYTES], struct failure *why)
+{
+	struct reserve_needs needs;
+	int err = measure(index, connections, nic, &needs);
+
+	if (!err)
+		err = raise_min_free(&needs, changes);
+	if (!err)
+		err = bound("/proc/sys/vm/page-cluster", "vm.page-cluster", PAGE_CLUSTER_MAX,
+			    changes);
 	if (err)
-		return failure_set(why, EXIT_PERMANENT, -err, "write %s to %s: %s", text, path,
+		return failure_set(why, EXIT_PERMANENT, -err,
+				   "cannot size vm.min_free_kbytes and vm.page-cluster: %s",
 				   strerror(-err));
-	note(changes, "vm.min_free_kbytes %llu -> %s", (unsigned long long)current_kib, text);
 	return 0;
 }
 
-/* Lowers queue/NAME of the device to at most max_kib. */
-static int bound(uint32_t index, const char *name, uint64_t max_kib,
-		 char changes[RESERVE_CHANGES_BYTES])
+static int bound_queue(uint32_t index, const char *name, uint64_t max_kib,
+		       char changes[RESERVE_CHANGES_BYTES])
 {
-	char path[96], text[32];
-	uint64_t current_kib;
-	int err;
+	char path[96];
 
 	snprintf(path, sizeof(path), "/sys/block/nbd%u/queue/%s", index, name);
-	err = system_read_number(path, &current_kib);
-	if (err || current_kib <= max_kib)
-		return err;
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)max_kib);
-	err = system_write(path, text);
-	if (err)
-		return err;
-	note(changes, "%s %llu -> %s", name, (unsigned long long)current_kib, text);
-	return 0;
+	return bound(path, name, max_kib, changes);
 }
 
 /*
@@ -151,7 +255,7 @@ static int choose_scheduler(uint32_t index, char changes[RESERVE_CHANGES_BYTES])
 	err = system_write(path, "none");
 	if (err)
 		return err;
-	note(changes, "scheduler %s -> none", current);
+	append(changes, "%sscheduler %s -> none", *changes ? ", " : "", current);
 	return 0;
 }
 
@@ -163,9 +267,9 @@ int reserve_queue(uint32_t index, bool is_swap, uint32_t maximum_block_bytes,
 
 	if (is_swap && max_kib > SWAP_REQUEST_MAX_KIB)
 		max_kib = SWAP_REQUEST_MAX_KIB;
-	err = bound(index, "max_sectors_kb", max_kib, changes);
+	err = bound_queue(index, "max_sectors_kb", max_kib, changes);
 	if (!err && is_swap)
-		err = bound(index, "read_ahead_kb", SWAP_REQUEST_MAX_KIB, changes);
+		err = bound_queue(index, "read_ahead_kb", SWAP_REQUEST_MAX_KIB, changes);
 	if (!err && is_swap)
 		err = choose_scheduler(index, changes);
 	if (err)

@@ -21,11 +21,6 @@ struct session {
 	struct attach_device device;
 };
 
-static bool is_made_ready_for_swap(const struct attach_job *job)
-{
-	return job->is_swap && job->reserve == RESERVE_AUTO;
-}
-
 static int open_connection(const struct attach_job *job, const struct address *address, int *ret_fd,
 			   struct export_info *ret_export, struct failure *why)
 {
@@ -44,7 +39,7 @@ static int open_connection(const struct attach_job *job, const struct address *a
 		err = negotiate_export(fd, job->target.export_name, job->no_opt_go, ret_export,
 				       why);
 	if (!err)
-		err = connect_settle(fd, is_made_ready_for_swap(job), why);
+		err = connect_settle(fd, reserve_buffer_bytes(job), why);
 	if (err) {
 		close(fd);
 		return err;
@@ -204,6 +199,27 @@ static void tell(const struct attach_job *job, const struct session *session)
 			 session->geometry.block_size_bytes);
 }
 
+/* Before the kernel has the socket: from then on its queue may take the reserve. */
+static void size_reserve(const struct attach_job *job, const struct attach_device *device,
+			 char changes[RESERVE_CHANGES_BYTES])
+{
+	struct failure why;
+	struct nic nic;
+	int err;
+
+	if (!reserve_buffer_bytes(job))
+		return;
+	err = nic_of_socket(device->fds[0], &nic);
+	if (err)
+		failure_set(&why, EXIT_PERMANENT, -err, "cannot find its network card: %s",
+			    strerror(-err));
+	else
+		err = reserve_memory(job->device_index, device->fd_count, &nic, changes, &why);
+	if (err)
+		log_line("/dev/nb%u: swap without a larger reserve may hang this machine: %s",
+			 job->device_index, why.text);
+}
+
 /*
  * What a device needs before it is used, and swapon or mount come after we
  * return. It is attached by now, so a failure here is told and no more.
@@ -211,13 +227,10 @@ static void tell(const struct attach_job *job, const struct session *session)
 static void finish(const struct attach_job *job, const struct session *session,
 		   char changes[RESERVE_CHANGES_BYTES])
 {
-	bool for_swap = is_made_ready_for_swap(job);
+	bool for_swap = job->is_swap && job->reserve == RESERVE_AUTO;
 	uint32_t index = job->device_index;
 	struct failure why;
 
-	if (for_swap && reserve_memory(changes, &why))
-		log_line("/dev/nb%u: swap without a larger reserve may hang this machine: %s",
-			 index, why.text);
 	if (names_make(index, &why))
 		log_line("%s; the device is /dev/nbd%u", why.text, index);
 	if (reserve_queue(index, for_swap, session->export.maximum_block_bytes, changes, &why))
@@ -251,6 +264,7 @@ static int attach_any(const struct attach_job *job, const struct netlink *netlin
 	exit_code = open_any(job, &addresses, &session);
 	if (exit_code)
 		return exit_code;
+	size_reserve(job, &session.device, changes);
 	if (hand_over(job, netlink, &session, &why)) {
 		log_line("/dev/nb%u: %s", job->device_index, why.text);
 		close_connections(&session);
