@@ -74,6 +74,32 @@ expect_failure() { # COMMAND...
 	! "$@" || fail "succeeded, and should not: $*"
 }
 
+# The test module for this kernel, loaded once.
+memdrain=/sys/kernel/memdrain
+load_memdrain() {
+	[ ! -d "$memdrain" ] || return 0
+	module=/qemu-tests/modules/$(uname -r)/memdrain.ko
+	[ -e "$module" ] || fail "$module is not in the test root: see docs/testing.md"
+	insmod "$module"
+}
+
+# Takes all memory until only so many pages are free, reserves included, and holds that until
+# drain_end, but no longer than this time. Meanwhile a process that needs memory waits for it.
+drain() { # PAGES [SECONDS]
+	load_memdrain
+	echo "$1 ${2:-10}" >"$memdrain/drain" || fail "drain $*: see the kernel's message"
+}
+
+# Gives the memory back.
+drain_end() {
+	echo 1 >"$memdrain/release"
+}
+
+# A number of the drain that runs, or of the last one.
+drain_saw() { # NAME
+	sed -n "s/^$1 //p" "$memdrain/report"
+}
+
 case ${1-} in
 prepare)
 	set -eu

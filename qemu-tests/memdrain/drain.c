@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * memdrain: makes "no memory" a state. Takes free pages, the reserves included, until only so many
+ * are left, keeps it so while pages are freed and used, and gives all back: when told, when its
+ * time is over, or when it is unloaded. For tests alone.
+ *
+ *   /sys/kernel/memdrain/drain    write "PAGES SECONDS": returns when only PAGES are free
+ *   /sys/kernel/memdrain/release  write anything: returns when all pages are given back
+ *   /sys/kernel/memdrain/report   what the drain that runs, or the last one, has seen
+ *
+ * One timer on each CPU does everything in its softirq, so that neither user space nor a kernel
+ * thread has to run for the drain to hold or to end. The pages hang on one list by page->lru:
+ * nothing is allocated but the pages themselves.
+ *
+ * What counts as free are the free lists of the buddy allocator, as the watermarks count them, but
+ * for MIGRATE_HIGHATOMIC, which an allocation with __GFP_MEMALLOC does not touch. The lists of each
+ * CPU (zone->per_cpu_pageset) do not count, so they are emptied in every tick: their pages go back
+ * to the free lists, and what is then too much is taken. For both the tick holds the locks of its
+ * CPU's lists: the allocator only tries them, and then passes those lists by.
+ */
+#define pr_fmt(fmt) "memdrain: " fmt
+
+#include <linux/bitops.h>
+#include <linux/cpu.h>
+#include <linux/cpumask.h>
+#include <linux/gfp.h>
+#include <linux/hrtimer.h>
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/oom.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/sysfs.h>
+#include <linux/vmstat.h>
+#include <linux/wait.h>
+
+#define TICK_NS		   (1 * NSEC_PER_MSEC)
+#define PAGES_PER_TICK	   512
+#define REACHED_TIMEOUT_MS 20000
+#define LONGEST_S	   600
+
+#define MAX_ZONES BITS_PER_LONG
+
+enum state { IDLE, DRAINING, HOLDING, RELEASING };
+
+static const char *const state_name[] = {"idle", "draining", "holding", "releasing"};
+
+static struct {
+	spinlock_t lock; /* all below; taken in the softirq of the timers */
+	enum state state;
+	struct list_head pages;
+	unsigned long held_pages;
+	unsigned long goal_pages; /* what shall be left */
+	ktime_t start, end;
+	unsigned long most_held_pages, lowest_free_pages, highest_free_pages;
+	unsigned long retaken_pages; /* taken after the goal was reached */
+	unsigned long ooms_held_off;
+	unsigned long written_before, written_pages; /* end of writeback, swap included */
+} drain = {
+	.lock = __SPIN_LOCK_UNLOCKED(drain.lock),
+	.pages = LIST_HEAD_INIT(drain.pages),
+};
+
+static DEFINE_MUTEX(starting);
+static struct cpumask reached; /* CPUs that have found the goal reached since the start */
+static struct zone *zones[MAX_ZONES];
+static unsigned int zone_count;
+static DECLARE_WAIT_QUEUE_HEAD(state_changed);
+static DEFINE_PER_CPU(struct hrtimer, timer);
+static struct kobject *directory;
+
+static unsigned long highatomic_pages(struct zone *zone)
+{
+	unsigned long flags, pages = 0;
+	struct list_head *at;
+	unsigned int order;
+
+	spin_lock_irqsave(&zone->lock, flags);
+	for (order = 0; order < ARRAY_SIZE(zone->free_area); order++) {
+		list_for_each(at, &zone->free_area[order].free_list[MIGRATE_HIGHATOMIC])
+			pages += 1UL << order;
+	}
+	spin_unlock_irqrestore(&zone->lock, flags);
+	return pages;
+}
+
+static unsigned long reachable_pages(void)
+{
+	unsigned long pages = 0;
+	unsigned int i;
+
+	for (i = 0; i < zone_count; i++) {
+		pages += zone_page_state_snapshot(zones[i], NR_FREE_PAGES);
+		if (READ_ONCE(zones[i]->nr_reserved_highatomic))
+			pages -= min(pages, highatomic_pages(zones[i]));
+	}
+	return pages;
+}
+
+static bool take_one(gfp_t gfp, unsigned int order)
+{
+	struct page *page = alloc_pages(gfp | __GFP_MEMALLOC | __GFP_NOWARN, order);
+	unsigned int i;
+
+	if (!page)
+		return false;
+	split_page(page, order);
+	for (i = 0; i < 1U << order; i++)
+		list_add(&page[i].lru, &drain.pages);
+	drain.held_pages += 1UL << order;
+	return true;
+}
+
+static void give_one(void)
+{
+	struct page *page = list_first_entry(&drain.pages, struct page, lru);
+
+	list_del(&page->lru);
+	__free_page(page);
+	drain.held_pages--;
+}
+
+/* What makes an allocation look into this list of this zone first. */
+static gfp_t gfp_of_list(struct zone *zone, unsigned int migratetype)
+{
+	gfp_t gfp = __GFP_HIGH;
+
+	if (zone_idx(zone) == ZONE_DMA)
+		gfp |= __GFP_DMA;
+	else if (zone_idx(zone) == ZONE_DMA32)
+		gfp |= __GFP_DMA32;
+	if (migratetype == MIGRATE_MOVABLE)
+		gfp |= __GFP_MOVABLE;
+	else if (migratetype == MIGRATE_RECLAIMABLE)
+		gfp |= __GFP_RECLAIMABLE;
+	return gfp;
+}
+
+/* Takes what lies on the lists of this CPU, and returns how many pages these were. */
+static unsigned long empty_lists_of_zone(struct zone *zone)
+{
+	struct per_cpu_pages *lists = this_cpu_ptr(zone->per_cpu_pageset);
+	unsigned long before = drain.held_pages;
+	unsigned int i;
+
+	for (i = 0; i < NR_LOWORDER_PCP_LISTS; i++) {
+		while (!list_empty(&lists->lists[i]) &&
+		       drain.held_pages - before < PAGES_PER_TICK) {
+			if (!take_one(gfp_of_list(zone, i % MIGRATE_PCPTYPES),
+				      i / MIGRATE_PCPTYPES))
+				break;
+		}
+	}
+	return drain.held_pages - before;
+}
+
+static unsigned long empty_lists(void)
+{
+	unsigned long pages = 0;
+	unsigned int i;
+
+	for (i = 0; i < zone_count; i++)
+		pages += empty_lists_of_zone(zones[i]);
+	return pages;
+}
+
+/* From here the allocator of this CPU works on the free lists alone; returns which were locked. */
+static unsigned long lock_lists(void)
+{
+	unsigned long locked = 0;
+	unsigned int i;
+
+	for (i = 0; i < zone_count; i++) {
+		if (spin_trylock(&this_cpu_ptr(zones[i]->per_cpu_pageset)->lock))
+			__set_bit(i, &locked);
+	}
+	return locked;
+}
+
+static void unlock_lists(unsigned long locked)
+{
+	unsigned int i;
+
+	for_each_set_bit(i, &locked, zone_count)
+		spin_unlock(&this_cpu_ptr(zones[i]->per_cpu_pageset)->lock);
+}
+
+/* Brings the free lists to the goal; false when there is more to take than one tick should. */
+static bool reach_goal(void)
+{
+	unsigned long emptied = empty_lists();
+	unsigned long pages = 0, left;
+	unsigned long locked = lock_lists();
+
+	left = reachable_pages();
+	drain.highest_free_pages = max(drain.highest_free_pages, left);
+	while (left > drain.goal_pages && pages < PAGES_PER_TICK && take_one(GFP_ATOMIC, 0)) {
+		pages++;
+		left = reachable_pages();
+	}
+	while (left < drain.goal_pages && emptied) {
+		give_one();
+		emptied--;
+		left = reachable_pages();
+	}
+	unlock_lists(locked);
+	drain.lowest_free_pages = min(drain.lowest_free_pages, left);
+	drain.most_held_pages = max(drain.most_held_pages, drain.held_pages);
+	drain.retaken_pages += pages + emptied;
+	return pages < PAGES_PER_TICK && emptied < PAGES_PER_TICK;
+}
+
+static void set_state(enum state state)
+{
+	drain.state = state;
+	wake_up_all(&state_changed);
+}
+
+static void let_go(const char *why)
+{
+	drain.end = ktime_get();
+	drain.written_pages = global_node_page_state(NR_WRITTEN) - drain.written_before;
+	set_state(RELEASING);
+	pr_info("%s after %lld ms: %lu pages held, %lu to %lu free, %lu taken again, %lu written\n",
+		why, ktime_ms_delta(drain.end, drain.start), drain.held_pages,
+		drain.lowest_free_pages, drain.highest_free_pages, drain.retaken_pages,
+		drain.written_pages);
+}
+
+static void give_pages(void)
+{
+	unsigned long pages;
+
+	for (pages = 0; drain.held_pages && pages < PAGES_PER_TICK; pages++)
+		give_one();
+	if (!drain.held_pages)
+		set_state(IDLE);
+}
+
+static enum hrtimer_restart tick(struct hrtimer *timer)
+{
+	enum state state;
+
+	spin_lock(&drain.lock);
+	switch (drain.state) {
+	case DRAINING:
+		if (reach_goal())
+			cpumask_set_cpu(smp_processor_id(), &reached);
+		if (cpumask_subset(cpu_online_mask, &reached)) {
+			drain.highest_free_pages = 0;
+			drain.retaken_pages = 0;
+			set_state(HOLDING);
+		}
+		break;
+	case HOLDING:
+		if (ktime_after(ktime_get(), drain.end))
+			let_go("time is over");
+		else
+			reach_goal();
+		break;
+	case RELEASING:
+		give_pages();
+		break;
+	case IDLE:
+		break;
+	}
+	state = drain.state;
+	spin_unlock(&drain.lock);
+	if (state == IDLE)
+		return HRTIMER_NORESTART;
+	hrtimer_forward_now(timer, ns_to_ktime(TICK_NS));
+	return HRTIMER_RESTART;
+}
+
+static void start_timer(void *unused)
+{
+	hrtimer_start(this_cpu_ptr(&timer), ns_to_ktime(TICK_NS), HRTIMER_MODE_REL_PINNED_SOFT);
+}
+
+/*
+ * Sets a goal, also another one while a drain holds; the time starts anew. A timer that has not
+ * yet seen the end of the last drain is waited for: it must not be started while it runs.
+ */
+static int start_drain(unsigned long goal_pages, unsigned int hold_s)
+{
+	bool stopped;
+	int cpu, err = 0;
+
+	mutex_lock(&starting);
+	spin_lock_bh(&drain.lock);
+	stopped = drain.state == IDLE;
+	if (drain.state == RELEASING) {
+		err = -EBUSY;
+	} else {
+		drain.goal_pages = goal_pages;
+		cpumask_clear(&reached);
+		drain.start = ktime_get();
+		drain.end = ktime_add_ms(drain.start, hold_s * MSEC_PER_SEC);
+		drain.most_held_pages = 0;
+		drain.ooms_held_off = 0;
+		drain.lowest_free_pages = ULONG_MAX;
+		drain.written_before = global_node_page_state(NR_WRITTEN);
+		set_state(DRAINING);
+	}
+	spin_unlock_bh(&drain.lock);
+	if (!err && stopped) {
+		for_each_possible_cpu(cpu)
+			hrtimer_cancel(per_cpu_ptr(&timer, cpu));
+		on_each_cpu(start_timer, NULL, 1);
+	}
+	mutex_unlock(&starting);
+	return err;
+}
+
+static void start_release(const char *why)
+{
+	spin_lock_bh(&drain.lock);
+	if (drain.state == DRAINING || drain.state == HOLDING)
+		let_go(why);
+	spin_unlock_bh(&drain.lock);
+}
+
+static ssize_t drain_store(struct kobject *kobj, struct kobj_attribute *attr, const char *text,
+			   size_t size)
+{
+	unsigned long goal_pages;
+	unsigned int hold_s;
+	long left;
+	int err;
+
+	if (sscanf(text, "%lu %u", &goal_pages, &hold_s) != 2 || !hold_s || hold_s > LONGEST_S) {
+		pr_err("drain: \"%.40s\": not understood: write PAGES SECONDS, at most %u s\n",
+		       text, LONGEST_S);
+		return -EINVAL;
+	}
+	err = start_drain(goal_pages, hold_s);
+	if (err)
+		return err;
+	left = wait_event_killable_timeout(state_changed, READ_ONCE(drain.state) != DRAINING,
+					   msecs_to_jiffies(REACHED_TIMEOUT_MS));
+	if (left > 0)
+		return size;
+	start_release("goal not reached");
+	return left ? left : -ETIMEDOUT;
+}
+
+static ssize_t release_store(struct kobject *kobj, struct kobj_attribute *attr, const char *text,
+			     size_t size)
+{
+	int err;
+
+	start_release("told to let go");
+	err = wait_event_killable(state_changed, READ_ONCE(drain.state) == IDLE);
+	return err ? err : size;
+}
+
+static ssize_t report_show(struct kobject *kobj, struct kobj_attribute *attr, char *text)
+{
+	ssize_t size;
+
+	spin_lock_bh(&drain.lock);
+	size = sysfs_emit(text,
+			  "state %s\ngoal_pages %lu\nheld_pages %lu\nmost_held_pages %lu\n"
+			  "lowest_free_pages %lu\nhighest_free_pages %lu\nretaken_pages %lu\n"
+			  "written_pages %lu\nooms_held_off %lu\nduration_ms %lld\n",
+			  state_name[drain.state], drain.goal_pages, drain.held_pages,
+			  drain.most_held_pages, drain.lowest_free_pages, drain.highest_free_pages,
+			  drain.retaken_pages, drain.written_pages, drain.ooms_held_off,
+			  ktime_ms_delta(drain.end, drain.start));
+	spin_unlock_bh(&drain.lock);
+	return size;
+}
+
+/* The memory is here: nobody is to be killed for it. Who waits goes on when the drain is over. */
+static int on_oom(struct notifier_block *block, unsigned long unused, void *freed_pages)
+{
+	spin_lock_bh(&drain.lock);
+	if (drain.state != IDLE) {
+		drain.ooms_held_off++;
+		*(unsigned long *)freed_pages += 1;
+	}
+	spin_unlock_bh(&drain.lock);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block oom_block = {.notifier_call = on_oom};
+
+static struct kobj_attribute drain_attribute = __ATTR_WO(drain);
+static struct kobj_attribute release_attribute = __ATTR_WO(release);
+static struct kobj_attribute report_attribute = __ATTR_RO(report);
+
+static const struct attribute *const attributes[] = {
+	&drain_attribute.attr,
+	&release_attribute.attr,
+	&report_attribute.attr,
+	NULL,
+};
+
+static int __init find_zones(void)
+{
+	struct zone *zone;
+	int node;
+
+	for_each_online_node(node) {
+		for (zone = NODE_DATA(node)->node_zones;
+		     zone < NODE_DATA(node)->node_zones + MAX_NR_ZONES; zone++) {
+			if (!populated_zone(zone))
+				continue;
+			if (zone_count == MAX_ZONES)
+				return -E2BIG;
+			zones[zone_count++] = zone;
+		}
+	}
+	return 0;
+}
+
+static int __init memdrain_init(void)
+{
+	int cpu, err;
+
+	err = find_zones();
+	if (err)
+		return err;
+
+	for_each_possible_cpu(cpu) {
+		hrtimer_init(per_cpu_ptr(&timer, cpu), CLOCK_MONOTONIC,
+			     HRTIMER_MODE_REL_PINNED_SOFT);
+		per_cpu_ptr(&timer, cpu)->function = tick;
+	}
+	directory = kobject_create_and_add("memdrain", kernel_kobj);
+	if (!directory)
+		return -ENOMEM;
+	err = register_oom_notifier(&oom_block);
+	if (err)
+		goto err_directory;
+	err = sysfs_create_files(directory, attributes);
+	if (err)
+		goto err_oom;
+	return 0;
+
+err_oom:
+	unregister_oom_notifier(&oom_block);
+err_directory:
+	kobject_put(directory);
+	return err;
+}
+
+static void __exit memdrain_exit(void)
+{
+	int cpu;
+
+	sysfs_remove_files(directory, attributes);
+	kobject_put(directory);
+	start_release("unloaded");
+	wait_event(state_changed, READ_ONCE(drain.state) == IDLE);
+	unregister_oom_notifier(&oom_block);
+	for_each_possible_cpu(cpu)
+		hrtimer_cancel(per_cpu_ptr(&timer, cpu));
+}
+
+module_init(memdrain_init);
+module_exit(memdrain_exit);
+MODULE_DESCRIPTION("Takes all free memory but a few pages and holds it, for tests");
+MODULE_LICENSE("GPL");
