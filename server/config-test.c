@@ -79,7 +79,8 @@ static void a_whole_file_is_read(void **state)
 				   "  exportname=swap.img\n"
 				   "  filesize = 2G\n"
 				   "  trim=false\n  fua = false\n  rotational = true\n  sync = 1\n"
-				   "  copyonwrite = false\n  temporary = 0\n",
+				   "  copyonwrite = false\n  temporary = 0\n"
+				   "  exclusive = true\n  hold = 12h\n",
 				   &config),
 			 0);
 	assert_int_equal(config.listen_count, 3);
@@ -105,6 +106,10 @@ static void a_whole_file_is_read(void **state)
 	assert_int_equal(set->size_bytes, UINT64_C(2) << 30);
 	assert_false(set->readonly || set->fua || set->trim);
 	assert_true(set->flush && set->rotational && set->sync);
+	assert_int_equal(set->exclusive, EXCLUSIVE_ON);
+	assert_int_equal(set->hold_s, 12 * 60 * 60);
+	assert_int_equal(config.exports[0].set.exclusive, EXCLUSIVE_MACHINE);
+	assert_int_equal(config.exports[0].set.hold_s, HOLD_DEFAULT_S);
 	assert_non_null(strstr(messages, "config:10: splice has no effect"));
 	config_free(&config);
 }
@@ -178,6 +183,10 @@ static void mistakes_are_named(void **state)
 		{"[generic]\nmax_threads = 65\n",
 		 "max_threads = 65: must be a number from 0 to 64"},
 		{"[a]\nexportname = x\nfilesize = 1T\n", "config:3: filesize = 1T: must be a size"},
+		{"[a]\nexportname = x\nexclusive = maybe\n",
+		 "config:3: exclusive = maybe: must be true or false"},
+		{"[a]\nexportname = x\nhold = 1w\n", "config:3: hold = 1w: must be a time"},
+		{"[a]\nexportname = x\nhold = 30000d\n", "config:3: hold = 30000d: must be a time"},
 		{"[a]\nexportname = x\nmaxconnections = -1\n",
 		 "config:3: maxconnections = -1: must"},
 		{"[a]\nexportname = x\ncopyonwrite = true\n", "config:3: copyonwrite is not impl"},

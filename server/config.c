@@ -182,6 +182,26 @@ static int export_size(struct reader *reader, const struct rule *rule, const cha
 	return 0;
 }
 
+static int export_time(struct reader *reader, const struct rule *rule, const char *value)
+{
+	if (time_parse(value, export_field(reader, rule)) < 0)
+		return mistake(reader,
+			       "%s = %s: must be a time in seconds, or with m, h or d, "
+			       "of at most 68 years",
+			       rule->key, value);
+	return 0;
+}
+
+static int export_exclusive(struct reader *reader, const struct rule *rule, const char *value)
+{
+	bool on;
+	int r = parse_bool(reader, rule, value, &on);
+
+	if (!r)
+		reader->export->set.exclusive = on ? EXCLUSIVE_ON : EXCLUSIVE_OFF;
+	return r;
+}
+
 static int export_number(struct reader *reader, const struct rule *rule, const char *value)
 {
 	return parse_number(reader, rule, value, INT32_MAX, export_field(reader, rule));
@@ -248,11 +268,13 @@ static const struct rule export_rules[] = {
 	{"copyonwrite", refuse_true, 0, NO_COW},
 	{"cowdir", refuse, 0, NO_COW},
 	{"description", export_description, offsetof(struct export_settings, description), NULL},
+	{"exclusive", export_exclusive, 0, NULL},
 	{"exportname", export_path, offsetof(struct export_settings, path), NULL},
 	{"filesize", export_size, offsetof(struct export_settings, size_bytes), NULL},
 	{"flush", export_bool, offsetof(struct export_settings, flush), NULL},
 	{"force_tls", refuse_true, 0, NO_TLS},
 	{"fua", export_bool, offsetof(struct export_settings, fua), NULL},
+	{"hold", export_time, offsetof(struct export_settings, hold_s), NULL},
 	{"listenaddr", refuse, 0, "set it in [generic], for all exports"},
 	{"maxconnections", export_number, offsetof(struct export_settings, max_connections), NULL},
 	{"multifile", refuse_true, 0, "join the files to one"},

@@ -113,6 +113,7 @@ void connection_release(struct connection *connection)
 {
 	if (connection->running_count)
 		return;
+	claim_finish(connection);
 	TAILQ_REMOVE(&connection->server->connections, connection, all);
 	TAILQ_INSERT_TAIL(&connection->server->dead, connection, all);
 }
@@ -123,7 +124,10 @@ static void log_event(const struct connection *connection, const char *why)
 
 	if (!why)
 		return;
-	if (connection->export)
+	if (connection->export && connection->identity)
+		log_line("%s: export \"%s\" for %s: %s", connection->peer,
+			 connection->export->set.name, connection->identity, why);
+	else if (connection->export)
 		log_line("%s: export \"%s\": %s", connection->peer, connection->export->set.name,
 			 why);
 	else if (n && n->name[0])
@@ -147,19 +151,14 @@ void connection_close(struct connection *connection, const char *why)
 	close(connection->watch.fd);
 	forget_requests(connection);
 	free(connection->stash);
-	if (connection->export)
-		connection->export->connections--;
+	claim_leave(connection);
 	server->connection_count--;
 	connection_release(connection);
 }
 
 static void begin_transmission(struct connection *connection)
 {
-	struct negotiation *n = connection->negotiation;
-
-	connection->export = n->export;
-	connection->export->connections++;
-	connection->structured = n->structured;
+	connection->structured = connection->negotiation->structured;
 	leave_phase(connection);
 	connection->phase = PHASE_TRANSMISSION;
 	log_event(connection, "attached");
@@ -175,7 +174,7 @@ static void begin_linger(struct connection *connection)
 	shutdown(connection->watch.fd, SHUT_WR);
 }
 
-static int send_handshake(struct connection *connection)
+static int send_negotiated(struct connection *connection)
 {
 	struct negotiation *n = connection->negotiation;
 
@@ -190,8 +189,21 @@ static int send_handshake(struct connection *connection)
 		if (n->out_sent == n->out_have)
 			negotiate_sent(n);
 	}
-	if (n->out_have)
-		return 0;
+	return 0;
+}
+
+static int send_handshake(struct connection *connection)
+{
+	struct negotiation *n = connection->negotiation;
+	int r = send_negotiated(connection);
+
+	if (!r && !n->out_have && n->state == NEGOTIATE_CLAIM) {
+		r = claim_answer(connection);
+		if (r > 0)
+			r = send_negotiated(connection);
+	}
+	if (r < 0 || n->out_have)
+		return r;
 	if (n->state == NEGOTIATE_READY)
 		begin_transmission(connection);
 	else if (n->state == NEGOTIATE_ABORTED)

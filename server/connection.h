@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One client: payload.c (the buffers that all clients share), connection.c (its
- * socket, from accept to close), serve.c (its requests) and reply.c (the
- * answers). Everything here runs on the loop's thread.
+ * socket, from accept to close), claim.c (whether it may use the export), serve.c
+ * (its requests) and reply.c (the answers). Everything here runs on the loop's
+ * thread.
  */
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
@@ -25,9 +26,6 @@ enum {
 	STALL_MS = 500,
 	REPLY_HEADER_MAX_BYTES = WIRE_CHUNK_BYTES + WIRE_CHUNK_DATA_BYTES,
 };
-
-struct connection;
-TAILQ_HEAD(connection_list, connection);
 
 /* payload.c */
 
@@ -92,7 +90,10 @@ struct connection {
 	bool is_runnable, is_waiting;
 	uint8_t header_have;
 	uint8_t header[WIRE_REQUEST_BYTES];
-	char peer[56];
+	char peer[PEER_BYTES];
+	char *identity; /* what its export name says, where the section is NAME/"*"; else NULL */
+	time_t attached_s;
+	TAILQ_ENTRY(connection) sharing;  /* export.attached */
 	TAILQ_ENTRY(connection) all;	  /* server.connections */
 	TAILQ_ENTRY(connection) timed;	  /* server.handshakes or server.lingering */
 	TAILQ_ENTRY(connection) runnable; /* server.runnable */
@@ -100,7 +101,8 @@ struct connection {
 	uint64_t congested_since_ms;	  /* while congested */
 	uint64_t receiving_since_ms;	  /* while receiving has buffers */
 	uint64_t deadline_ms;		  /* of handshake or lingering */
-	struct negotiation *negotiation;  /* PHASE_HANDSHAKE */
+	uint64_t probe_ms; /* in the handshake: when those who hold its export must have answered */
+	struct negotiation *negotiation; /* PHASE_HANDSHAKE */
 	struct export *export;
 	struct request *receiving;   /* WRITE whose payload arrives, or READ without buffer */
 	struct request_list replies; /* ready to be sent, in this order */
@@ -136,6 +138,21 @@ void connection_reclaim(struct connection *connection, uint64_t now_ms);
 
 /* No further request: ends when what is in flight was answered. */
 void connection_drain(struct connection *connection);
+
+/* claim.c */
+
+/*
+ * Answers the client whose negotiation is in NEGOTIATE_CLAIM. 1: it is answered; 0:
+ * call again when the connection is scheduled; -errno: it has to end.
+ */
+int claim_answer(struct connection *connection);
+
+/* The connection has closed; claim_finish() follows when the storage is done with it. */
+void claim_leave(struct connection *connection);
+void claim_finish(struct connection *connection);
+
+/* At server.claim_ms: those that waited for an answer of another machine. */
+void claim_resume(struct server *server);
 
 /* serve.c */
 

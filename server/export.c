@@ -28,6 +28,7 @@ int export_settings_init(struct export_settings *settings, const char *name, con
 	*settings = (struct export_settings){
 		.name = strdup(name),
 		.path = path ? strdup(path) : NULL,
+		.hold_s = HOLD_DEFAULT_S,
 		.flush = true,
 		.fua = true,
 		.trim = true,
@@ -48,8 +49,10 @@ void export_settings_free(struct export_settings *settings)
 
 static uint16_t transmission_flags(const struct export_settings *set)
 {
-	uint16_t flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_CAN_MULTI_CONN;
+	uint16_t flags = NBD_FLAG_HAS_FLAGS;
 
+	if (set->exclusive != EXCLUSIVE_ON || set->max_connections > 1)
+		flags |= NBD_FLAG_CAN_MULTI_CONN;
 	if (set->flush)
 		flags |= NBD_FLAG_SEND_FLUSH;
 	if (set->rotational)
@@ -61,6 +64,13 @@ static uint16_t transmission_flags(const struct export_settings *set)
 	if (set->trim)
 		flags |= NBD_FLAG_SEND_TRIM;
 	return flags | NBD_FLAG_SEND_WRITE_ZEROES;
+}
+
+static bool is_pattern(const char *name)
+{
+	const char *slash = strchr(name, '/');
+
+	return slash && slash != name && !strcmp(slash, "/*");
 }
 
 static int open_file(const struct export_settings *set, int *ret_fd, char *why, size_t why_size)
@@ -128,6 +138,8 @@ int export_open(struct export_settings *settings, struct export **ret, char *why
 	}
 	export->set = *settings;
 	export->flags = transmission_flags(settings);
+	export->any_identity = is_pattern(settings->name);
+	TAILQ_INIT(&export->attached);
 	r = open_file(settings, &export->fd, why, why_size);
 	if (r < 0)
 		goto err_free;
@@ -172,6 +184,42 @@ struct export *export_find(const struct export_table *table, const char *name, s
 
 		if (strlen(export->set.name) == length && !memcmp(export->set.name, name, length))
 			return export;
+	}
+	return NULL;
+}
+
+bool export_is_identity(const char *text, size_t length)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789:._-";
+
+	if (!length || length > IDENTITY_MAX_BYTES || text[0] == '.')
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (!text[i] || !strchr(allowed, text[i]))
+			return false;
+	}
+	return true;
+}
+
+struct export *export_resolve(const struct export_table *table, const char *name, size_t length,
+			      const char **ret_identity)
+{
+	struct export *export = export_find(table, name, length);
+	const char *slash = memchr(name, '/', length);
+
+	*ret_identity = NULL;
+	if (export && !export->any_identity)
+		return export;
+	for (size_t i = 0; slash && i < table->count; i++) {
+		size_t prefix = (size_t)(slash + 1 - name);
+
+		export = table->list[i];
+		if (!export->any_identity || strlen(export->set.name) != prefix + 1 ||
+		    memcmp(export->set.name, name, prefix) != 0)
+			continue;
+		*ret_identity = slash + 1;
+		return export;
 	}
 	return NULL;
 }

@@ -10,13 +10,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/uio.h>
 #include <time.h>
 
 struct export;
+struct connection;
+TAILQ_HEAD(connection_list, connection);
 
 /* A piece of a request is at most this many buffers of PAYLOAD_BYTES. */
 enum { PIECE_BUFFERS_MAX = 4 };
+
+enum {
+	IDENTITY_MAX_BYTES = 100,
+	PEER_BYTES = 56, /* of an address in messages */
+	HOLD_DEFAULT_S = 24 * 60 * 60,
+};
 
 enum storage_op { STORAGE_READ, STORAGE_WRITE, STORAGE_FLUSH, STORAGE_TRIM, STORAGE_ZERO };
 
@@ -37,14 +46,30 @@ struct storage_job {
 	int result; /* 0 or -errno, valid in done() */
 };
 
+enum exclusive {
+	EXCLUSIVE_MACHINE, /* one machine at a time when writable, with any number of connections */
+	EXCLUSIVE_OFF,	   /* everybody */
+	EXCLUSIVE_ON,	   /* one machine; its newest connection fences the one before */
+};
+
 /* What the command line or a section of the configuration asks for; owns its strings. */
 struct export_settings {
 	char *name; /* "" is the default export */
 	char *path;
 	char *description;	      /* NULL: none */
 	uint64_t size_bytes;	      /* 0: the size of the file */
-	unsigned int max_connections; /* 0: no limit */
+	unsigned int max_connections; /* 0: no limit, or one when EXCLUSIVE_ON */
+	enum exclusive exclusive;
+	unsigned int hold_s; /* EXCLUSIVE_ON: kept for a holder whose connection was lost */
 	bool readonly, flush, fua, trim, rotational, sync;
+};
+
+/* The machine that an EXCLUSIVE_ON export belongs to until it says NBD_CMD_DISC. */
+struct export_hold {
+	bool is_held;
+	char identity[IDENTITY_MAX_BYTES + 1]; /* "": the address is the identity */
+	char host[PEER_BYTES];		       /* address without port */
+	time_t since_s, lost_s;		       /* lost_s is 0 while it is connected */
 };
 
 struct export
@@ -53,7 +78,13 @@ struct export
 	int fd;
 	uint64_t size_bytes;
 	uint16_t flags; /* enum nbd_transmission_flag; NBD_FLAG_SEND_DF belongs to a connection */
-	unsigned int connections;
+	bool any_identity; /* the section is NAME/"*" */
+
+	/* claim.c, on the loop's thread. */
+	struct connection_list attached; /* newest last; with those of unfinished */
+	unsigned int connections;	 /* that are open */
+	unsigned int unfinished;	 /* closed, and the storage still has requests of them */
+	struct export_hold hold;
 
 	/* Any storage thread. The first flush that failed is the answer to each later one:
 	 * the kernel drops the pages that it could not write, so that a second fdatasync()
@@ -94,6 +125,16 @@ void export_close(struct export *export);
 /* Takes export over; -EEXIST when the name is taken, -ENOMEM. */
 int export_table_add(struct export_table *table, struct export *export);
 struct export *export_find(const struct export_table *table, const char *name, size_t length);
+
+/*
+ * The export that a client means by name: the section of that name, or NAME/"*" when
+ * an identity follows the first slash; then *ret_identity points to it, else it is NULL.
+ */
+struct export *export_resolve(const struct export_table *table, const char *name, size_t length,
+			      const char **ret_identity);
+
+/* 1 to IDENTITY_MAX_BYTES letters, digits and : . _ - not beginning with a dot: fit for a file. */
+bool export_is_identity(const char *text, size_t length);
 void export_table_free(struct export_table *table);
 
 /*

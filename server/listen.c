@@ -40,9 +40,27 @@ static void tune(int fd)
 	set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
 }
 
+void listen_probe(int fd)
+{
+	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 1);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 1);
+}
+
+bool listen_was_answered(int fd, unsigned int within_ms)
+{
+	struct tcp_info info = {0};
+	socklen_t length = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+		return true;
+	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+	return info.tcpi_last_ack_recv < within_ms || info.tcpi_last_data_recv < within_ms;
+}
+
 static void welcome(struct server *server, int fd, const struct sockaddr *address, socklen_t length)
 {
-	char peer[sizeof(((struct connection *)NULL)->peer)];
+	char peer[PEER_BYTES];
 	int r;
 
 	address_format(address, length, peer, sizeof(peer));

@@ -62,7 +62,8 @@ static bool differs(const struct export_settings *a, const struct export_setting
 	return strcmp(a->path, b->path) || a->size_bytes != b->size_bytes ||
 	       a->readonly != b->readonly || a->flush != b->flush || a->fua != b->fua ||
 	       a->trim != b->trim || a->sync != b->sync || a->rotational != b->rotational ||
-	       a->max_connections != b->max_connections;
+	       a->max_connections != b->max_connections || a->exclusive != b->exclusive ||
+	       a->hold_s != b->hold_s;
 }
 
 static void log_changed(struct server *server, const struct config *config)

@@ -24,8 +24,14 @@ static struct export swap = {
 	.size_bytes = 1000003,
 	.flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_READ_ONLY,
 };
-static struct export *exports[] = {&root, &swap};
-static struct export_table table = {exports, 2, true};
+static struct export any = {
+	.set = {.name = (char *)"any/*"},
+	.any_identity = true,
+	.size_bytes = 1 << 20,
+};
+static struct export root2 = {.set = {.name = (char *)"any/root"}, .size_bytes = 1 << 20};
+static struct export *exports[] = {&root, &swap, &root2, &any};
+static struct export_table table = {exports, 4, true};
 
 /* What a client sends, and what it got. */
 static uint8_t sent[300 << 10], got[300 << 10];
@@ -83,6 +89,8 @@ static int run(size_t bite)
 		if (taken < 0)
 			return (int)taken;
 		at += (size_t)taken;
+		if (n.state == NEGOTIATE_CLAIM)
+			negotiate_grant(&n);
 		collect();
 		if (n.state >= NEGOTIATE_READY)
 			break;
@@ -240,11 +248,6 @@ static void export_name_cannot_answer_errors(void **state)
 	start(0);
 	put_option(NBD_OPT_EXPORT_NAME, name, 4096);
 	assert_int_equal(run(7), -ENOENT);
-	swap.connections = 1;
-	start(0);
-	put_option(NBD_OPT_EXPORT_NAME, swap.set.name, (uint32_t)strlen(swap.set.name));
-	assert_int_equal(run(7), -EBUSY);
-	swap.connections = 0;
 	assert_int_equal(got_bytes, 0);
 }
 
@@ -257,7 +260,7 @@ static void list_names_all(void **state)
 	put_option(NBD_OPT_LIST, "", 0);
 	assert_int_equal(run(3), 0);
 	for (int round = 0; round < 2; round++) {
-		for (int i = 0; i < 2; i++) {
+		for (int i = 0; i < 3; i++) { /* any/"*" is not for everybody to see */
 			struct wire_string name;
 			uint32_t length;
 			const uint8_t *data = expect_reply(NBD_OPT_LIST, NBD_REP_SERVER, &length);
@@ -378,18 +381,84 @@ static void refused_go_leaves_the_choice_open(void **state)
 	assert_false(n.structured);
 }
 
-static void a_full_export_refuses_go(void **state)
+/* Whoever decides about a claim may take its time; what the client sends meanwhile waits. */
+static void a_claim_is_granted_or_refused(void **state)
 {
+	struct wire_option_reply reply;
+
 	(void)state;
-	swap.connections = 1;
-	start(BOTH_FLAGS);
-	put_go(NBD_OPT_INFO, swap.set.name, 0, NULL);
-	put_go(NBD_OPT_GO, swap.set.name, 0, NULL);
-	assert_int_equal(run(5), 0);
-	expect_export(NBD_OPT_INFO, swap.size_bytes, swap.flags);
-	expect_ack(NBD_OPT_INFO);
-	expect_reply(NBD_OPT_GO, NBD_REP_ERR_POLICY, NULL);
-	swap.connections = 0;
+	for (int granted = 0; granted < 2; granted++) {
+		start(BOTH_FLAGS);
+		put_go(NBD_OPT_GO, "any/52:54:00:12:34:56", 0, NULL);
+		put_option(NBD_OPT_LIST, "", 0);
+		assert_true(negotiate_feed(&n, sent, sent_bytes) < (ssize_t)sent_bytes);
+		assert_int_equal(n.state, NEGOTIATE_CLAIM);
+		assert_int_equal(negotiate_feed(&n, sent, sent_bytes), 0);
+		assert_int_equal(n.out_have, 0);
+		assert_ptr_equal(n.export, &any);
+		assert_int_equal(n.identity.length, strlen("52:54:00:12:34:56"));
+		assert_memory_equal(n.identity.bytes, "52:54:00:12:34:56", n.identity.length);
+		if (granted)
+			negotiate_grant(&n);
+		else
+			assert_int_equal(negotiate_refuse(&n, NBD_REP_ERR_POLICY, "taken"), 0);
+		assert_int_equal(wire_get_option_reply(n.out, &reply), 0);
+		assert_int_equal(reply.type, granted ? NBD_REP_INFO : NBD_REP_ERR_POLICY);
+		assert_int_equal(n.state, granted ? NEGOTIATE_READY : NEGOTIATE_OPTION);
+	}
+	assert_memory_equal(n.out + WIRE_OPTION_REPLY_BYTES + 2, "\0\0\0\0", 4);
+
+	start(0);
+	put_option(NBD_OPT_EXPORT_NAME, "any/x", 5);
+	negotiate_feed(&n, sent, sent_bytes);
+	assert_int_equal(n.state, NEGOTIATE_CLAIM);
+	assert_int_equal(negotiate_refuse(&n, NBD_REP_ERR_POLICY, "taken"), -EACCES);
+	assert_int_equal(n.out_have, 0);
+	assert_string_equal(n.why, "taken");
+}
+
+static void identities_choose_their_section(void **state)
+{
+	static const struct {
+		const char *name;
+		const struct export *export;
+		const char *identity;
+	} names[] = {
+		{"any/x", &any, "x"},	    {"any/x/y", &any, "x/y"}, {"any/", &any, ""},
+		{"any/*", &any, "*"},	    {"any", NULL, NULL},      {"an/x", NULL, NULL},
+		{"any/root", &root2, NULL}, {"/x", NULL, NULL},	      {"anyx/y", NULL, NULL},
+	};
+	const char *identity;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *name = names[i].name;
+
+		assert_ptr_equal(export_resolve(&table, name, strlen(name), &identity),
+				 names[i].export);
+		if (names[i].identity)
+			assert_string_equal(identity, names[i].identity);
+		else
+			assert_null(identity);
+	}
+}
+
+static void an_identity_is_fit_for_a_file_name(void **state)
+{
+	static const char *good[] = {"52:54:00:12:34:56", "a", "host-1.lab_2",
+				     "4C4C4544-0042-3510-8054-B4C04F333232"};
+	static const char *bad[] = {"", ".", "..", ".x", "a/b", "a b", "*", "\xc3\xa4", "a\n", "@"};
+	char text[IDENTITY_MAX_BYTES + 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_true(export_is_identity(good[i], strlen(good[i])));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(export_is_identity(bad[i], strlen(bad[i])));
+	assert_false(export_is_identity("a\0b", 3));
+	memset(text, 'x', sizeof(text));
+	assert_true(export_is_identity(text, IDENTITY_MAX_BYTES));
+	assert_false(export_is_identity(text, IDENTITY_MAX_BYTES + 1));
 }
 
 static void nonsense_ends_the_connection(void **state)
@@ -448,7 +517,9 @@ int main(void)
 		cmocka_unit_test(abort_is_acknowledged),
 		cmocka_unit_test(unknown_options_keep_in_step),
 		cmocka_unit_test(refused_go_leaves_the_choice_open),
-		cmocka_unit_test(a_full_export_refuses_go),
+		cmocka_unit_test(a_claim_is_granted_or_refused),
+		cmocka_unit_test(identities_choose_their_section),
+		cmocka_unit_test(an_identity_is_fit_for_a_file_name),
 		cmocka_unit_test(nonsense_ends_the_connection),
 		cmocka_unit_test(noise_is_survived),
 	};

@@ -65,32 +65,43 @@ static void keep_name(struct negotiation *n, struct wire_string name)
 	snprintf(n->name, sizeof(n->name), "%.*s", (int)name.length, name.bytes);
 }
 
-static bool is_full(const struct export *export)
+/* Finds the export; what is served to its client is decided in NEGOTIATE_CLAIM. */
+static bool name_export(struct negotiation *n, struct wire_string name)
 {
-	return export->set.max_connections && export->connections >= export->set.max_connections;
+	const char *identity;
+
+	keep_name(n, name);
+	n->export = export_resolve(n->exports, name.bytes, name.length, &identity);
+	n->identity = (struct wire_string){0};
+	if (!n->export)
+		return false;
+	if (identity)
+		n->identity = (struct wire_string){
+			identity, (uint32_t)(name.length - (size_t)(identity - name.bytes))};
+	n->state = NEGOTIATE_CLAIM;
+	return true;
 }
 
 static int opt_export_name(struct negotiation *n)
 {
 	struct wire_string name = {(const char *)n->in, n->option.length};
-	struct wire_export answer;
 
 	if (wire_check_string(name.bytes, name.length) < 0)
 		return fail(n, -EPROTO, "export name with a NUL");
-	keep_name(n, name);
-	n->export = export_find(n->exports, name.bytes, name.length);
-	if (!n->export)
+	if (!name_export(n, name))
 		return fail(n, -ENOENT, "export not found");
-	if (is_full(n->export))
-		return fail(n, -EBUSY, "export has reached its maxconnections");
-	answer = (struct wire_export){n->export->size_bytes, negotiate_flags(n, n->export)};
+	return 0;
+}
+
+static void put_export_name(struct negotiation *n)
+{
+	struct wire_export answer = {n->export->size_bytes, negotiate_flags(n, n->export)};
+
 	n->out_have += wire_put_export_name(out_end(n), &answer);
 	if (!n->no_zeroes) {
 		memset(out_end(n), 0, NBD_EXPORT_NAME_ZEROES);
 		n->out_have += NBD_EXPORT_NAME_ZEROES;
 	}
-	n->state = NEGOTIATE_READY;
-	return 0;
 }
 
 static int opt_abort(struct negotiation *n)
@@ -121,9 +132,11 @@ static int opt_list(struct negotiation *n)
 static void put_list(struct negotiation *n)
 {
 	for (; n->list_next < n->exports->count; n->list_next++) {
-		const char *name = n->exports->list[n->list_next]->set.name;
-		struct wire_string string = {name, (uint32_t)strlen(name)};
+		const struct export *export = n->exports->list[n->list_next];
+		struct wire_string string = {export->set.name, (uint32_t)strlen(export->set.name)};
 
+		if (export->any_identity)
+			continue; /* its clients have to know who they are */
 		if (out_room(n) < WIRE_OPTION_REPLY_BYTES + 4 + string.length)
 			return;
 		put_reply(n, NBD_REP_SERVER, 4 + string.length);
@@ -135,10 +148,8 @@ static void put_list(struct negotiation *n)
 	await_option(n);
 }
 
-static void put_info_string(struct negotiation *n, uint16_t type, const char *text)
+static void put_info_string(struct negotiation *n, uint16_t type, struct wire_string string)
 {
-	struct wire_string string = {text, (uint32_t)strlen(text)};
-
 	put_reply(n, NBD_REP_INFO, 2 + string.length);
 	n->out_have += wire_put_info_string(out_end(n), type, string);
 }
@@ -163,13 +174,15 @@ static bool asks_for(const struct wire_go *go, uint16_t info)
 static void put_infos(struct negotiation *n, const struct wire_go *go, const struct export *export)
 {
 	struct wire_export answer = {export->size_bytes, negotiate_flags(n, export)};
+	const char *description = export->set.description;
 
 	put_reply(n, NBD_REP_INFO, WIRE_INFO_EXPORT_BYTES);
 	n->out_have += wire_put_info_export(out_end(n), &answer);
 	if (asks_for(go, NBD_INFO_NAME))
-		put_info_string(n, NBD_INFO_NAME, export->set.name);
-	if (asks_for(go, NBD_INFO_DESCRIPTION) && export->set.description)
-		put_info_string(n, NBD_INFO_DESCRIPTION, export->set.description);
+		put_info_string(n, NBD_INFO_NAME, go->name);
+	if (asks_for(go, NBD_INFO_DESCRIPTION) && description)
+		put_info_string(n, NBD_INFO_DESCRIPTION,
+				(struct wire_string){description, (uint32_t)strlen(description)});
 	if (asks_for(go, NBD_INFO_BLOCK_SIZE))
 		put_info_block_size(n);
 	put_reply(n, NBD_REP_ACK, 0);
@@ -177,28 +190,38 @@ static void put_infos(struct negotiation *n, const struct wire_go *go, const str
 
 static int opt_go(struct negotiation *n)
 {
-	struct export *export;
 	struct wire_go go;
 
-	if (wire_get_go(n->in, n->option.length, &go) < 0) {
+	if (wire_get_go(n->in, n->option.length, &go) < 0)
 		put_error(n, NBD_REP_ERR_INVALID, "lengths do not add up, or a NUL in the name");
-		return 0;
-	}
-	keep_name(n, go.name);
-	export = export_find(n->exports, go.name.bytes, go.name.length);
-	if (!export) {
+	else if (!name_export(n, go.name))
 		put_error(n, NBD_REP_ERR_UNKNOWN, "no export of this name");
-		return 0;
+	return 0;
+}
+
+void negotiate_grant(struct negotiation *n)
+{
+	struct wire_go go;
+
+	if (n->option.option == NBD_OPT_EXPORT_NAME) {
+		put_export_name(n);
+	} else {
+		wire_get_go(n->in, n->option.length, &go); /* opt_go() has checked it */
+		put_infos(n, &go, n->export);
 	}
-	if (n->option.option == NBD_OPT_GO && is_full(export)) {
-		put_error(n, NBD_REP_ERR_POLICY, "the export has reached its maxconnections");
-		return 0;
-	}
-	put_infos(n, &go, export);
-	if (n->option.option == NBD_OPT_GO) {
-		n->export = export;
+	if (n->option.option == NBD_OPT_INFO)
+		await_option(n);
+	else
 		n->state = NEGOTIATE_READY;
-	}
+}
+
+int negotiate_refuse(struct negotiation *n, uint32_t reply, const char *text)
+{
+	snprintf(n->refusal, sizeof(n->refusal), "%s", text);
+	if (n->option.option == NBD_OPT_EXPORT_NAME)
+		return fail(n, -EACCES, n->refusal);
+	put_error(n, reply, n->refusal);
+	await_option(n);
 	return 0;
 }
 

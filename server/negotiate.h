@@ -20,6 +20,7 @@ enum {
 	/* Room for the largest answer that is not split: four infos and an ACK. */
 	NEGOTIATE_OUT_BYTES = 6 << 10,
 	DESCRIPTION_MAX_BYTES = 1024,
+	REFUSAL_BYTES = 384,
 };
 
 enum negotiate_state {
@@ -28,6 +29,7 @@ enum negotiate_state {
 	NEGOTIATE_DATA,
 	NEGOTIATE_SKIP,	   /* the rest of an option's data */
 	NEGOTIATE_LIST,	   /* answers that did not fit yet */
+	NEGOTIATE_CLAIM,   /* export is named: negotiate_grant() or negotiate_refuse() goes on */
 	NEGOTIATE_READY,   /* export is chosen: transmission follows when out is empty */
 	NEGOTIATE_ABORTED, /* the client said goodbye: close when out is empty */
 };
@@ -38,12 +40,14 @@ struct negotiation {
 	bool no_zeroes;
 	bool structured; /* the client asked for structured replies */
 	struct export *export;
+	struct wire_string identity; /* in the name of export; without bytes: none */
 	struct wire_option option;
 	size_t list_next;
 	uint32_t skip_bytes;
 
-	const char *why; /* after -errno: what the client did; static text */
-	char name[80];	 /* the export name of the last option, for messages; may be cut */
+	const char *why; /* after -errno: what the client did */
+	char refusal[REFUSAL_BYTES];
+	char name[80]; /* the export name of the last option, for messages; may be cut */
 
 	size_t in_have, in_want;
 	size_t out_have, out_sent;
@@ -63,6 +67,13 @@ ssize_t negotiate_feed(struct negotiation *n, const uint8_t *data, size_t length
 
 /* All of out was sent: empties it, and goes on with an answer that waited for room. */
 void negotiate_sent(struct negotiation *n);
+
+/*
+ * In NEGOTIATE_CLAIM: the client may use n->export, or hears why not. An export name
+ * cannot be refused with a reason: -EACCES, the connection must end (n->why).
+ */
+void negotiate_grant(struct negotiation *n);
+int negotiate_refuse(struct negotiation *n, uint32_t reply, const char *text);
 
 /* The transmission flags that this client is told. */
 uint16_t negotiate_flags(const struct negotiation *n, const struct export *export);

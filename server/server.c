@@ -137,6 +137,8 @@ static void check_deadlines(struct server *server)
 	close_late(&server->handshakes, now_ms, "handshake took longer than 10 s");
 	close_late(&server->lingering, now_ms, NULL);
 	reclaim_payload(server, now_ms);
+	if (server->claim_ms && server->claim_ms <= now_ms)
+		claim_resume(server);
 	if (server->accept_again_ms && server->accept_again_ms <= now_ms)
 		listen_resume(server);
 	check_drain(server, now_ms);
@@ -168,7 +170,7 @@ static int timeout_ms(void *arg)
 	uint64_t next_ms = server->accept_again_ms, now_ms;
 
 	earlier(&next_ms, server->reclaim_ms);
-
+	earlier(&next_ms, server->claim_ms);
 	if (handshake)
 		earlier(&next_ms, handshake->deadline_ms);
 	if (lingering)

@@ -45,6 +45,9 @@ void address_format(const struct sockaddr *address, socklen_t length, char *text
 /* size.c: bytes, or with k, m or g the power of 1024; -EINVAL, -ERANGE. */
 int size_parse(const char *text, uint64_t *ret_bytes);
 
+/* Seconds, or with m, h or d minutes, hours or days; at most INT32_MAX s. -EINVAL, -ERANGE. */
+int time_parse(const char *text, unsigned int *ret_s);
+
 /* config.c */
 
 struct export_request {
@@ -132,6 +135,7 @@ struct server {
 	unsigned int connection_count, handshake_count, connections_max;
 	uint64_t accept_again_ms; /* 0: accepting; else out of descriptors until then */
 	uint64_t reclaim_ms;	  /* 0: no connection waits for a payload buffer */
+	uint64_t claim_ms;	  /* 0: no connection waits for an answer of another machine */
 	bool one_client;	  /* inetd: end with the connection */
 	bool draining;
 	uint64_t drain_deadline_ms;
@@ -153,6 +157,12 @@ int server_run(struct server *server);
 void server_close(struct server *server);
 
 /* listen.c */
+
+/* Asks the machine at the other end of fd for a sign of life, with a TCP keepalive. */
+void listen_probe(int fd);
+
+/* Whether one came within the last milliseconds; true for what is not TCP. Ends the probe. */
+bool listen_was_answered(int fd, unsigned int within_ms);
 
 /* Opens the sockets of address and watches them; dies with a message when it cannot. */
 void listen_open(struct server *server, const struct listen_address *address);

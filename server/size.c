@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Sizes as people write them: 512, 64k, 10M, 4G.
+ * Sizes and times as people write them: 512, 64k, 10M, 4G; 90, 90s, 15m, 12h, 30d.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -38,4 +38,28 @@ int size_parse(const char *text, uint64_t *ret_bytes)
 		return -ERANGE;
 	*ret_bytes = number << shift;
 	return 0;
+}
+
+int time_parse(const char *text, unsigned int *ret_s)
+{
+	static const struct {
+		char letter;
+		unsigned int seconds;
+	} units[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 60 * 60}, {'d', 24 * 60 * 60}};
+	unsigned long number;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (*end != units[i].letter || (*end && end[1]))
+			continue;
+		if (errno || number > INT32_MAX / units[i].seconds)
+			return -ERANGE;
+		*ret_s = (unsigned int)number * units[i].seconds;
+		return 0;
+	}
+	return -EINVAL;
 }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "server/testbed.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,12 +25,32 @@ static void open_export(struct testbed *bed, uint64_t size_bytes)
 	bed->file_fd = mkstemp(path);
 	assert_true(bed->file_fd >= 0);
 	assert_int_equal(ftruncate(bed->file_fd, (off_t)size_bytes), 0);
-	assert_int_equal(export_settings_init(&set, "", path), 0);
+	assert_int_equal(export_settings_init(&set, bed->name ?: "", path), 0);
 	set.readonly = bed->readonly;
+	set.exclusive = bed->exclusive;
+	set.hold_s = bed->hold_s;
 	if (export_open(&set, &bed->export, why, sizeof(why)) < 0)
 		fail_msg("%s: %s", path, why);
 	assert_int_equal(export_table_add(&bed->server.exports, bed->export), 0);
 	unlink(path);
+}
+
+int testbed_connect(const struct testbed *bed, const char *from)
+{
+	static const struct timeval timeout = {.tv_sec = 20};
+	struct sockaddr_in server, client = {.sin_family = AF_INET};
+	socklen_t length = sizeof(server);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(inet_pton(AF_INET, from, &client.sin_addr), 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&client, sizeof(client)), 0);
+	getsockname(bed->server.listeners[0].watch.fd, (struct sockaddr *)&server, &length);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	assert_int_equal(connect(fd, (struct sockaddr *)&server, length), 0);
+	return fd;
 }
 
 static void connect_client(struct testbed *bed)
@@ -121,30 +144,62 @@ static void send_option(int fd, uint32_t option, const void *data, uint32_t leng
 }
 
 /* The data of a reply, whose type it returns. */
-static uint32_t receive_reply(int fd, uint8_t data[256], uint32_t *ret_length)
+static uint32_t receive_reply(int fd, uint8_t data[REPLY_TEXT_BYTES], uint32_t *ret_length)
 {
 	uint8_t buf[WIRE_OPTION_REPLY_BYTES];
 	struct wire_option_reply reply;
 
 	client_receive(fd, buf, sizeof(buf));
 	assert_int_equal(wire_get_option_reply(buf, &reply), 0);
-	assert_true(reply.length <= 256);
+	assert_true(reply.length <= REPLY_TEXT_BYTES);
 	client_receive(fd, data, reply.length);
 	*ret_length = reply.length;
 	return reply.type;
+}
+
+static void greet(int fd)
+{
+	uint8_t data[WIRE_GREETING_BYTES];
+	uint16_t flags;
+
+	client_receive(fd, data, WIRE_GREETING_BYTES);
+	assert_int_equal(wire_get_greeting(data, &flags), 0);
+	client_send(fd, data, wire_put_client_flags(data, flags));
+}
+
+void client_ask_go(int fd, const char *name)
+{
+	struct wire_go go = {{name, (uint32_t)strlen(name)}, 0, {0}};
+	uint8_t data[REPLY_TEXT_BYTES];
+
+	greet(fd);
+	send_option(fd, NBD_OPT_GO, data, (uint32_t)wire_put_go(data, &go));
+}
+
+uint32_t client_answer_go(int fd, char text[REPLY_TEXT_BYTES])
+{
+	uint32_t length, type = receive_reply(fd, (uint8_t *)text, &length);
+
+	if (type == NBD_REP_INFO)
+		type = receive_reply(fd, (uint8_t *)text, &length);
+	text[length < REPLY_TEXT_BYTES ? length : REPLY_TEXT_BYTES - 1] = '\0';
+	return type;
+}
+
+uint32_t client_try_go(int fd, const char *name, char text[REPLY_TEXT_BYTES])
+{
+	client_ask_go(fd, name);
+	return client_answer_go(fd, text);
 }
 
 uint16_t client_go(int fd, bool structured)
 {
 	struct wire_export export;
 	struct wire_go go = {{"", 0}, 0, {0}};
-	uint8_t data[256];
+	uint8_t data[REPLY_TEXT_BYTES];
 	uint32_t length;
-	uint16_t flags;
 
-	client_receive(fd, data, WIRE_GREETING_BYTES);
-	assert_int_equal(wire_get_greeting(data, &flags), 0);
-	client_send(fd, data, wire_put_client_flags(data, flags));
+	greet(fd);
 	if (structured) {
 		send_option(fd, NBD_OPT_STRUCTURED_REPLY, NULL, 0);
 		assert_int_equal(receive_reply(fd, data, &length), NBD_REP_ACK);

@@ -28,6 +28,9 @@ struct testbed {
 	unsigned int connections_max; /* 0: TESTBED_CLIENTS_MAX */
 	bool on_tcp;		      /* listens on 127.0.0.1 too */
 	bool readonly;
+	const char *name; /* of the export; NULL: "" */
+	enum exclusive exclusive;
+	unsigned int hold_s;
 	pthread_t thread;
 };
 
@@ -38,6 +41,19 @@ void testbed_start(struct testbed *bed, uint64_t size_bytes, unsigned int client
 void testbed_stop(struct testbed *bed);
 void testbed_signal(struct testbed *bed);
 void testbed_join(struct testbed *bed);
+
+/* A connection over TCP from an address of this machine, 127.0.0.1 to 127.255.255.254. */
+int testbed_connect(const struct testbed *bed, const char *from);
+
+enum { REPLY_TEXT_BYTES = 512 };
+
+/*
+ * The handshake up to the answer to GO: its type, which is NBD_REP_ACK or an error with
+ * a text. client_ask_go() and client_answer_go() are its halves.
+ */
+uint32_t client_try_go(int fd, const char *name, char text[REPLY_TEXT_BYTES]);
+void client_ask_go(int fd, const char *name);
+uint32_t client_answer_go(int fd, char text[REPLY_TEXT_BYTES]);
 
 /* GO for the default export; returns the transmission flags. */
 uint16_t client_go(int fd, bool structured);

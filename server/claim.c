@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Who may use an export: a client that has named one enters; it is let in, hears
+ * who holds the export and since when, or waits. Two machines must never write to
+ * one swap or file system, and what a machine sent on a connection that it has
+ * given up must not land after what it sends on the next one. So an exclusive
+ * export fences: the old connection of the machine is closed, and the new one is
+ * answered when the storage has finished what the old one had begun.
+ *
+ * A machine is its identity and its address. The same identity at another address
+ * may be a machine that moved, or a second one that must not come in: the holder
+ * is asked for a sign of life.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "common/nbd-proto.h"
+#include "server/connection.h"
+#include "server/server.h"
+
+enum { PROBE_MS = 3000, WHO_BYTES = 200, TIME_BYTES = 32 };
+
+static int host_length(const char *peer)
+{
+	const char *colon = strrchr(peer, ':');
+
+	return (int)(colon ? (size_t)(colon - peer) : strlen(peer));
+}
+
+static bool same_host(const char *peer, const char *other)
+{
+	int length = host_length(peer);
+
+	return length == host_length(other) && !memcmp(peer, other, (size_t)length);
+}
+
+static bool same_identity(const struct connection *a, const struct connection *b)
+{
+	return !a->identity || !strcmp(a->identity, b->identity);
+}
+
+static bool is_open(const struct connection *connection)
+{
+	return connection->phase != PHASE_CLOSED;
+}
+
+static const char *format_time(time_t time_s, char text[TIME_BYTES])
+{
+	struct tm tm;
+
+	gmtime_r(&time_s, &tm);
+	strftime(text, TIME_BYTES, "%Y-%m-%d %H:%M:%S UTC", &tm);
+	return text;
+}
+
+/* IDENTITY at ADDRESS since TIME */
+static void format_holder(const char *identity, const char *peer, time_t since_s,
+			  char who[WHO_BYTES])
+{
+	char since[TIME_BYTES];
+
+	snprintf(who, WHO_BYTES, "%s%s%.*s since %s", identity ?: "", identity ? " at " : "",
+		 host_length(peer), peer, format_time(since_s, since));
+}
+
+static int refuse_for(const struct connection *holder, char *why)
+{
+	char who[WHO_BYTES];
+
+	format_holder(holder->identity, holder->peer, holder->attached_s, who);
+	snprintf(why, REFUSAL_BYTES, "in use by %s; one machine at a time may %s it", who,
+		 holder->export->set.readonly ? "use" : "write to");
+	return -EBUSY;
+}
+
+/* Begins to ask the machines that say to be ours; -EAGAIN until they had their time. */
+static int probe(struct connection *connection)
+{
+	struct server *server = connection->server;
+	uint64_t now_ms = server_now_ms();
+	struct connection *other;
+
+	if (!connection->probe_ms) {
+		TAILQ_FOREACH(other, &connection->negotiation->export->attached, sharing)
+		{
+			if (is_open(other) && !same_host(connection->peer, other->peer))
+				listen_probe(other->watch.fd);
+		}
+		connection->probe_ms = now_ms + PROBE_MS;
+	}
+	if (connection->probe_ms <= now_ms)
+		return 0;
+	if (!server->claim_ms || server->claim_ms > connection->probe_ms)
+		server->claim_ms = connection->probe_ms;
+	return -EAGAIN;
+}
+
+/* 0 when no other machine uses export; -EBUSY with the reason in why; -EAGAIN. */
+static int check_others(struct connection *connection, const struct export *export, char *why)
+{
+	struct connection *other;
+
+	TAILQ_FOREACH(other, &export->attached, sharing)
+	{
+		int r;
+
+		if (!is_open(other))
+			continue;
+		if (!same_identity(connection, other))
+			return refuse_for(other, why);
+		if (same_host(connection->peer, other->peer))
+			continue;
+		r = connection->identity ? probe(connection) : -EBUSY;
+		if (r == -EAGAIN)
+			return r;
+		if (r < 0 || listen_was_answered(other->watch.fd, PROBE_MS))
+			return refuse_for(other, why);
+	}
+	return 0;
+}
+
+static bool is_holder(const struct export_hold *hold, const struct connection *connection)
+{
+	if (connection->identity)
+		return !strcmp(hold->identity, connection->identity);
+	return !strncmp(hold->host, connection->peer, (size_t)host_length(connection->peer)) &&
+	       !hold->host[host_length(connection->peer)];
+}
+
+/* A machine whose connection was lost may still run and come back for its data. */
+static int check_hold(const struct connection *connection, const struct export *export, char *why)
+{
+	const struct export_hold *hold = &export->hold;
+	char who[WHO_BYTES], lost[TIME_BYTES], until[TIME_BYTES];
+	time_t until_s = hold->lost_s + (time_t) export->set.hold_s;
+
+	if (!hold->is_held || !hold->lost_s || is_holder(hold, connection) || time(NULL) >= until_s)
+		return 0;
+	format_holder(hold->identity[0] ? hold->identity : NULL, hold->host, hold->since_s, who);
+	snprintf(why, REFUSAL_BYTES,
+		 "held by %s; its connection was lost %s, and it may come back until %s", who,
+		 format_time(hold->lost_s, lost), format_time(until_s, until));
+	return -EBUSY;
+}
+
+/* Closes the oldest connections until there is room for one more. */
+static void fence(const struct connection *connection, struct export *export)
+{
+	unsigned int limit = export->set.max_connections ?: 1;
+	char why[PEER_BYTES + 32];
+
+	snprintf(why, sizeof(why), "fenced: %s takes its place", connection->peer);
+	while (export->connections >= limit) {
+		struct connection *oldest = TAILQ_FIRST(&export->attached);
+
+		while (!is_open(oldest))
+			oldest = TAILQ_NEXT(oldest, sharing);
+		connection_close(oldest, why);
+	}
+}
+
+static bool is_for_one_machine(const struct export *export)
+{
+	return export->set.exclusive == EXCLUSIVE_ON ||
+	       (export->set.exclusive == EXCLUSIVE_MACHINE && !export->set.readonly);
+}
+
+/* 0: connection may use export; -EAGAIN: not yet; -errno with the reason in why. */
+static int claim(struct connection *connection, struct export *export, char *why)
+{
+	int r = 0;
+
+	if (is_for_one_machine(export))
+		r = check_others(connection, export, why);
+	if (!r && export->set.exclusive == EXCLUSIVE_ON)
+		r = check_hold(connection, export, why);
+	if (r < 0)
+		return r;
+	if (export->set.exclusive == EXCLUSIVE_ON) {
+		fence(connection, export);
+	} else if (export->set.max_connections &&
+		   export->connections >= export->set.max_connections) {
+		snprintf(why, REFUSAL_BYTES, "the export has reached its maxconnections = %u",
+			 export->set.max_connections);
+		return -EBUSY;
+	}
+	/* What a lost connection has begun must not land after what comes now. */
+	return export->unfinished && !export->set.readonly ? -EAGAIN : 0;
+}
+
+static int take_identity(struct connection *connection, char *why)
+{
+	struct wire_string identity = connection->negotiation->identity;
+
+	if (connection->identity || !connection->negotiation->export->any_identity)
+		return 0;
+	if (!identity.bytes || !export_is_identity(identity.bytes, identity.length)) {
+		snprintf(why, REFUSAL_BYTES,
+			 "the name must end in who you are: 1 to %d letters, digits and : . _ -",
+			 IDENTITY_MAX_BYTES);
+		return -EINVAL;
+	}
+	connection->identity = strndup(identity.bytes, identity.length);
+	if (connection->identity)
+		return 0;
+	snprintf(why, REFUSAL_BYTES, "the server is out of memory");
+	return -ENOMEM;
+}
+
+static void take_hold(const struct connection *connection, struct export *export)
+{
+	struct export_hold *hold = &export->hold;
+
+	if (export->set.exclusive != EXCLUSIVE_ON)
+		return;
+	*hold = (struct export_hold){.is_held = true, .since_s = connection->attached_s};
+	snprintf(hold->identity, sizeof(hold->identity), "%s", connection->identity ?: "");
+	snprintf(hold->host, sizeof(hold->host), "%.*s", host_length(connection->peer),
+		 connection->peer);
+}
+
+static void attach(struct connection *connection, struct export *export)
+{
+	connection->export = export;
+	connection->attached_s = time(NULL);
+	export->connections++;
+	TAILQ_INSERT_TAIL(&export->attached, connection, sharing);
+	take_hold(connection, export);
+}
+
+static void forget_identity(struct connection *connection)
+{
+	free(connection->identity);
+	connection->identity = NULL;
+}
+
+static int refuse(struct connection *connection, int error, const char *why)
+{
+	struct negotiation *n = connection->negotiation;
+	int r = negotiate_refuse(n, error == -EBUSY ? NBD_REP_ERR_POLICY : NBD_REP_ERR_UNKNOWN,
+				 why);
+
+	forget_identity(connection);
+	connection->probe_ms = 0;
+	if (!r)
+		log_line("%s: export \"%s\": refused: %s", connection->peer, n->name, why);
+	return r < 0 ? r : 1;
+}
+
+int claim_answer(struct connection *connection)
+{
+	struct negotiation *n = connection->negotiation;
+	bool is_info = n->option.option == NBD_OPT_INFO;
+	char why[REFUSAL_BYTES];
+	int r = take_identity(connection, why);
+
+	if (!r && !is_info)
+		r = claim(connection, n->export, why);
+	if (r == -EAGAIN)
+		return 0;
+	if (r < 0)
+		return refuse(connection, r, why);
+	if (is_info)
+		forget_identity(connection);
+	else
+		attach(connection, n->export);
+	negotiate_grant(n);
+	return 1;
+}
+
+static void schedule_waiting(struct server *server)
+{
+	struct connection *connection;
+
+	TAILQ_FOREACH(connection, &server->handshakes, timed)
+	{
+		if (connection->negotiation->state == NEGOTIATE_CLAIM)
+			connection_schedule(connection);
+	}
+}
+
+void claim_resume(struct server *server)
+{
+	server->claim_ms = 0;
+	schedule_waiting(server);
+}
+
+void claim_leave(struct connection *connection)
+{
+	struct export *export = connection->export;
+	struct export_hold *hold;
+
+	if (!export)
+		return;
+	export->connections--;
+	export->unfinished++;
+	hold = &export->hold;
+	if (!hold->is_held || export->connections)
+		return;
+	hold->is_held = !connection->said_disc;
+	hold->lost_s = time(NULL);
+}
+
+void claim_finish(struct connection *connection)
+{
+	struct export *export = connection->export;
+
+	forget_identity(connection);
+	if (!export)
+		return;
+	TAILQ_REMOVE(&export->attached, connection, sharing);
+	export->unfinished--;
+	schedule_waiting(connection->server);
+}
