@@ -21,16 +21,16 @@ static void numbers_of_the_document(void **state)
 		bool is_capped;
 	} cases[] = {
 		/* root and swap of a machine of 256 MiB: QEMU's user network, then a real card */
-		{{229376, 2, plain_card, 2, 0, 0, 0}, 8928, false},
-		{{229376, 2, good_card, 2, 0, 0, 0}, 4576, false},
+		{{229376, 2, plain_card, 2, 0, 0, 0}, 8416, false},
+		{{229376, 2, good_card, 2, 0, 0, 0}, 4096, false},
 		/* root was attached by another program */
-		{{229376, 2, good_card, 1, 1, 2048, 2048}, 11744, false},
+		{{229376, 2, good_card, 1, 1, 2048, 2048}, 11232, false},
 		/* little memory */
-		{{70000, 1, plain_card, 2, 0, 0, 0}, 5808, false},
-		{{33000, 1, plain_card, 2, 0, 0, 0}, 5500, true},
+		{{70000, 1, plain_card, 2, 0, 0, 0}, 5296, false},
+		{{30000, 1, plain_card, 2, 0, 0, 0}, 5000, true},
 		/* a server: 8 rings of 1024 */
-		{{16 << 20, 16, {"eth0", 1500, 1024, 8, true}, 2, 0, 0, 0}, 55808, false},
-		{{16 << 20, 16, {"eth0", 9000, 1024, 8, true}, 2, 0, 0, 0}, 262144, true},
+		{{16 << 20, 16, {"eth0", 1500, 1024, 8, true}, 2, 0, 0, 0}, 39424, false},
+		{{16 << 20, 16, {"eth0", 9000, 1024, 8, true}, 2, 0, 0, 0}, 154112, false},
 		/* a Unix socket, loopback */
 		{{229376, 2, {"", 0, 0, 0, false}, 1, 0, 0, 0}, 4096, false},
 		{{229376, 2, {"lo", 65536, 0, 0, true}, 1, 0, 0, 0}, 4096, false},

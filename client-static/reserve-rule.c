@@ -36,8 +36,8 @@ enum {
 
 	/*
 	 * What can be pinned shall leave half of the reserve: below half the kernel
-	 * stops tasks that look for memory, and below 3/8 the card's receive ring
-	 * gets none.
+	 * stops tasks that look for memory, and below 3/8 the card gets none to
+	 * receive into. A ring that ran empty is filled again on top of that.
 	 */
 	RESERVE_PER_PINNED = 2,
 	RESERVE_MIN_KIB = 4096,
@@ -111,8 +111,8 @@ static uint64_t wanted_kib(const struct reserve_needs *needs)
 	pinned_kib = needs->bounded * connection_kib(&needs->nic, bounded_kib, bounded_kib) +
 		     needs->unbounded * connection_kib(&needs->nic, needs->unbounded_send_kib,
 						       needs->unbounded_receive_kib) +
-		     rings_kib(&needs->nic) + needs->cpus * cpu_kib(needs->ram_kib);
-	return max(pinned_kib * RESERVE_PER_PINNED, RESERVE_MIN_KIB);
+		     needs->cpus * cpu_kib(needs->ram_kib);
+	return max(pinned_kib * RESERVE_PER_PINNED + rings_kib(&needs->nic), RESERVE_MIN_KIB);
 }
 
 static uint64_t most_kib(const struct reserve_needs *needs)
