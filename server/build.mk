@@ -2,7 +2,8 @@
 # nbd-server.
 
 SERVER_STAGES := options size address config load listen loop-epoll server connection payload \
-		 negotiate claim serve reply flush storage-pool export export-linux daemon
+		 splice negotiate claim serve reply flush storage-pool export export-linux \
+		 daemon
 SERVER_SRC    := $(SERVER_STAGES:%=server/%.c)
 SERVER_OBJ    := $(patsubst %.c,$(B)/host/%.o,server/main.c $(SERVER_SRC) $(COMMON_SRC))
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -53,6 +54,11 @@ int connection_open(struct server *server, int fd, const char *peer)
 
 	if (!connection)
 		goto err_close;
+	/* Not every call here can ask for it by a flag: splice() cannot. */
+	if (ioctl(fd, FIONBIO, &(int){1}) < 0) {
+		r = -errno;
+		goto err_free;
+	}
 	connection->negotiation = malloc(sizeof(*connection->negotiation));
 	if (!connection->negotiation)
 		goto err_free;
@@ -295,6 +301,10 @@ static int receive(struct connection *connection)
 		return end_of_input(connection);
 	if ((size_t)n > room)
 		over = (size_t)n - room;
+	/* A read that filled all of its room was not the last one. */
+	connection->turn_bytes += (uint32_t)n;
+	connection->readable = (size_t)n == room + sizeof(server->receive_buffer) &&
+			       connection->turn_bytes < RECEIVE_TURN_BYTES;
 	if (room)
 		serve_received(connection, (size_t)n - over);
 	n = feed(connection, server->receive_buffer, over);
@@ -361,6 +371,7 @@ void connection_run(struct connection *connection)
 {
 	int r;
 
+	connection->turn_bytes = 0;
 	do {
 		r = send_output(connection);
 		if (!r)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One client: payload.c (the buffers that all clients share), connection.c (its
- * socket, from accept to close), claim.c (whether it may use the export), serve.c
- * (its requests) and reply.c (the answers). Everything here runs on the loop's
- * thread.
+ * One client: payload.c and splice.c (the buffers that all clients share),
+ * connection.c (its socket, from accept to close), claim.c (whether it may use
+ * the export), serve.c (its requests) and reply.c (the answers). Everything here
+ * runs on the loop's thread.
  */
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
@@ -21,8 +21,13 @@ enum {
 	CONNECTION_BUFFERS_MAX = 32,	  /* of one connection */
 	CONNECTION_REQUESTS_MAX = 128,	  /* in flight; what a Linux client has per socket */
 	RECEIVE_BYTES = 16 << 10,	  /* read at once beside payload */
+	RECEIVE_TURN_BYTES = 1 << 20,	  /* then other connections have their turn */
 	ZERO_PIECE_BYTES = 32 << 20,	  /* of TRIM and WRITE_ZEROES; others get a turn between */
 	CACHED_READ_MAX_BYTES = 64 << 10, /* more is copied by a storage thread */
+	SPLICE_MIN_BYTES = 64 << 10,	  /* less is copied */
+	SPLICE_PIPE_BYTES = 1 << 20,
+	SPLICE_PIPES = 16,	  /* of all connections */
+	CONNECTION_PIPES_MAX = 8, /* of one connection */
 	STALL_MS = 500,
 	REPLY_HEADER_MAX_BYTES = WIRE_CHUNK_BYTES + WIRE_CHUNK_DATA_BYTES,
 };
@@ -46,6 +51,36 @@ void payload_wake(struct payload_pool *pool);
 unsigned int payload_take(struct payload_pool *pool, uint8_t **buffers, unsigned int wanted);
 void payload_give(struct payload_pool *pool, uint8_t **buffers, unsigned int count);
 
+/* splice.c */
+
+struct splice_pipe {
+	int in_fd, out_fd;
+	uint32_t size_bytes; /* 0: not open */
+	uint32_t have_bytes;
+};
+
+struct splice_pool {
+	struct splice_pipe pipes[SPLICE_PIPES];
+	struct splice_pipe *free[SPLICE_PIPES];
+	unsigned int free_count;
+	uint32_t page_bytes;
+};
+
+/* Pipes are made when they are first needed, and closed by splice_close() when all were given. */
+void splice_open(struct splice_pool *pool);
+void splice_close(struct splice_pool *pool);
+
+/* An empty pipe, or NULL when there is none. One that is not empty is emptied when given back. */
+struct splice_pipe *splice_take(struct splice_pool *pool);
+void splice_give(struct splice_pool *pool, struct splice_pipe *pipe);
+
+/* How much from offset_bytes on fits: each page that is touched takes one slot. */
+uint32_t splice_room(const struct splice_pool *pool, const struct splice_pipe *pipe,
+		     uint64_t offset_bytes);
+
+/* To socket fd, without waiting; returns how many bytes, or -errno. */
+ssize_t splice_send(struct splice_pipe *pipe, int fd, uint32_t length_bytes);
+
 /* One command of a client, from its header to the last byte of its answer. */
 struct request {
 	struct storage_job job; /* first: job and request are one address */
@@ -66,6 +101,7 @@ struct request {
 	int error; /* 0 or -errno: what the client will be told */
 	uint8_t buffer_count;
 	uint8_t *buffers[PIECE_BUFFERS_MAX];
+	struct splice_pipe *pipe; /* READ: in place of buffers */
 };
 TAILQ_HEAD(request_list, request);
 
@@ -106,8 +142,9 @@ struct connection {
 	struct export *export;
 	struct request *receiving;   /* WRITE whose payload arrives, or READ without buffer */
 	struct request_list replies; /* ready to be sent, in this order */
-	unsigned int request_count, running_count, buffer_count;
-	uint8_t *stash; /* bytes that were read but have to wait: only while blocked */
+	unsigned int request_count, running_count, buffer_count, pipe_count;
+	uint32_t turn_bytes; /* received since others had their turn */
+	uint8_t *stash;	     /* bytes that were read but have to wait: only while blocked */
 	uint32_t stash_bytes, stash_taken;
 };
 

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What only Linux has for an export: reading what is cached without ever waiting
- * for a disk (RWF_NOWAIT; tmpfs and some others do not have it), and holes and zeroes without
- * writing them, for files and, since Linux 4.9, block devices (fallocate(2); a device wants whole
- * logical blocks and answers EINVAL otherwise).
+ * for a disk (RWF_NOWAIT; tmpfs does not have it, but never waits either, unless
+ * it was swapped out), sending pages of the cache without a copy (splice), and
+ * holes and zeroes without writing them, for files and, since Linux 4.9, block
+ * devices (fallocate(2); a device wants whole logical blocks and answers EINVAL
+ * otherwise).
  */
 #include "server/export.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 int export_read_cached(struct export *export, const struct iovec *iov, int iov_count,
 		       uint64_t offset_bytes, uint64_t length_bytes)
@@ -22,6 +28,54 @@ int export_read_cached(struct export *export, const struct iovec *iov, int iov_c
 	if (n < 0 && errno == EOPNOTSUPP)
 		export->cannot_read_cached = true;
 	return n >= 0 && (uint64_t)n == length_bytes ? 0 : -EAGAIN;
+}
+
+/* One page as a sample. Behind O_DIRECT there is no page of the cache to send. */
+static bool can_splice(const struct export *export)
+{
+	loff_t offset = 0;
+	bool can = false;
+	int fds[2];
+
+	if (fcntl(export->fd, F_GETFL) & O_DIRECT || pipe2(fds, O_CLOEXEC) < 0)
+		return false;
+	can = splice(export->fd, &offset, fds[1], NULL, 1, SPLICE_F_NONBLOCK) == 1;
+	close(fds[0]);
+	close(fds[1]);
+	return can;
+}
+
+void export_probe(struct export *export)
+{
+	struct statfs fs;
+	struct stat st;
+
+	/* The node of a device lies on a devtmpfs, its data elsewhere. */
+	export->in_memory = fstat(export->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+			    fstatfs(export->fd, &fs) == 0 &&
+			    (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+	export->can_splice = can_splice(export);
+}
+
+int export_splice(struct export *export, int pipe_fd, uint64_t offset_bytes, uint64_t *length_bytes)
+{
+	uint64_t wanted_bytes = *length_bytes;
+	loff_t offset = (loff_t)offset_bytes;
+
+	*length_bytes = 0;
+	while (*length_bytes < wanted_bytes) {
+		ssize_t n = splice(export->fd, &offset, pipe_fd, NULL, wanted_bytes - *length_bytes,
+				   SPLICE_F_NONBLOCK);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN && *length_bytes)
+			return 0; /* the pipe is full */
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		*length_bytes += (uint64_t)n;
+	}
+	return 0;
 }
 
 static int allocate(int fd, int mode, uint64_t offset_bytes, uint64_t length_bytes)

@@ -146,6 +146,7 @@ int export_open(struct export_settings *settings, struct export **ret, char *why
 	r = measure(export, why, why_size);
 	if (r < 0)
 		goto err_close;
+	export_probe(export);
 	*settings = (struct export_settings){0};
 	*ret = export;
 	return 0;

@@ -27,7 +27,14 @@ enum {
 	HOLD_DEFAULT_S = 24 * 60 * 60,
 };
 
-enum storage_op { STORAGE_READ, STORAGE_WRITE, STORAGE_FLUSH, STORAGE_TRIM, STORAGE_ZERO };
+enum storage_op {
+	STORAGE_READ,
+	STORAGE_SPLICE, /* a READ whose data goes into a pipe by reference */
+	STORAGE_WRITE,
+	STORAGE_FLUSH,
+	STORAGE_TRIM,
+	STORAGE_ZERO,
+};
 
 /*
  * One operation on an export. Its owner keeps it, and the memory that iov names,
@@ -41,9 +48,10 @@ struct storage_job {
 	bool no_hole; /* STORAGE_ZERO: keep the blocks allocated */
 	int iov_count;
 	struct iovec iov[PIECE_BUFFERS_MAX]; /* STORAGE_READ, STORAGE_WRITE */
+	int pipe_fd;			     /* STORAGE_SPLICE */
 	uint64_t offset_bytes;
-	uint64_t length_bytes;
-	int result; /* 0 or -errno, valid in done() */
+	uint64_t length_bytes; /* STORAGE_SPLICE: in done(), what is in the pipe */
+	int result;	       /* 0 or -errno, valid in done() */
 };
 
 enum exclusive {
@@ -77,7 +85,9 @@ struct export
 	struct export_settings set;
 	int fd;
 	uint64_t size_bytes;
-	uint16_t flags; /* enum nbd_transmission_flag; NBD_FLAG_SEND_DF belongs to a connection */
+	uint16_t flags;	 /* enum nbd_transmission_flag; NBD_FLAG_SEND_DF belongs to a connection */
+	bool in_memory;	 /* its reads and writes never wait for a disk */
+	bool can_splice; /* its pages can be sent without a copy */
 	bool any_identity; /* the section is NAME/"*" */
 
 	/* claim.c, on the loop's thread. */
@@ -154,6 +164,16 @@ int export_zero(struct export *export, uint64_t offset_bytes, uint64_t length_by
 int export_read_cached(struct export *export, const struct iovec *iov, int iov_count,
 		       uint64_t offset_bytes, uint64_t length_bytes);
 
+/* Finds out in_memory and can_splice of a file that was opened. */
+void export_probe(struct export *export);
+
+/*
+ * Moves references to the pages of the range into the empty pipe_fd, as many as
+ * fit; *length_bytes becomes what is there, also on error. -EIO at the end of the file.
+ */
+int export_splice(struct export *export, int pipe_fd, uint64_t offset_bytes,
+		  uint64_t *length_bytes);
+
 /* -EOPNOTSUPP where the file or the file system cannot. */
 int export_punch(int fd, uint64_t offset_bytes, uint64_t length_bytes);
 int export_zero_range(int fd, uint64_t offset_bytes, uint64_t length_bytes);
@@ -167,6 +187,9 @@ int export_zero_range(int fd, uint64_t offset_bytes, uint64_t length_bytes);
  */
 int storage_start(struct storage **ret, unsigned int threads, void (*notify)(void *), void *arg);
 void storage_submit(struct storage *storage, struct storage_job *job);
+
+/* Does job on this thread and returns its result; done() is not called. */
+int storage_run(struct storage_job *job);
 
 /* Calls done() of all jobs that have finished. On the loop's thread. */
 void storage_complete(struct storage *storage);

@@ -82,7 +82,7 @@ static void a_thousand_requests_in_flight(void **state)
 	enum { COUNT = 1000 };
 	struct testbed bed = {0};
 	static uint8_t stream[COUNT][WIRE_REQUEST_BYTES];
-	static bool seen[COUNT];
+	bool seen[COUNT] = {false};
 	uint8_t data[4096];
 	int fd;
 
@@ -452,5 +452,5 @@ int main(void)
 
 	sem_init(&sync_entered, 0, 0);
 	sem_init(&sync_released, 0, 0);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return testbed_run_tests(tests, sizeof(tests) / sizeof(tests[0]));
 }

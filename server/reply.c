@@ -112,6 +112,8 @@ static int gather(struct request *request, struct iovec *iov)
 					      request->header_bytes - sent_bytes};
 		sent_bytes = request->header_bytes;
 	}
+	if (request->pipe)
+		return count;
 	for (uint32_t at = sent_bytes - request->header_bytes; at < end_bytes;) {
 		uint32_t in_buffer = at % PAYLOAD_BYTES, bytes = PAYLOAD_BYTES - in_buffer;
 
@@ -124,7 +126,8 @@ static int gather(struct request *request, struct iovec *iov)
 	return count;
 }
 
-static int gather_all(struct connection *connection, struct iovec *iov, size_t *ret_bytes)
+static int gather_all(struct connection *connection, struct iovec *iov, size_t *ret_bytes,
+		      int *ret_flags)
 {
 	struct request *request = TAILQ_FIRST(&connection->replies);
 	size_t total = 0;
@@ -139,7 +142,9 @@ static int gather_all(struct connection *connection, struct iovec *iov, size_t *
 		count += gather(request, iov + count);
 		for (; end < count; end++)
 			total += iov[end].iov_len;
-		if (has_more_pieces(request))
+		if (request->pipe)
+			*ret_flags = MSG_MORE;
+		if (has_more_pieces(request) || request->pipe)
 			break;
 	}
 	*ret_bytes = total;
@@ -182,21 +187,47 @@ static void count_sent(struct connection *connection, size_t bytes)
 	}
 }
 
-int reply_send(struct connection *connection)
+/* The payload of the first answer, behind its header. */
+static ssize_t send_from_pipe(struct connection *connection, struct request *request,
+			      size_t *ret_total)
+{
+	*ret_total = request->header_bytes + request->piece_bytes - request->sent_bytes;
+	return splice_send(request->pipe, connection->watch.fd, (uint32_t)*ret_total);
+}
+
+/* As many answers as fit, up to the payload of one that is in a pipe. */
+static ssize_t send_gathered(struct connection *connection, size_t *ret_total)
 {
 	struct iovec iov[IOV_MAX_ENTRIES];
 	struct msghdr message = {.msg_iov = iov};
+	int flags = 0;
+	ssize_t n;
 
+	message.msg_iovlen = (size_t)gather_all(connection, iov, ret_total, &flags);
+	if (!*ret_total)
+		return 0;
+	n = sendmsg(connection->watch.fd, &message, flags | MSG_NOSIGNAL | MSG_DONTWAIT);
+	return n < 0 ? -errno : n;
+}
+
+static bool is_next_in_pipe(const struct request *request)
+{
+	return request && request->pipe && !request->loading &&
+	       request->sent_bytes >= request->header_bytes;
+}
+
+int reply_send(struct connection *connection)
+{
 	while (!connection->congested && !connection->broken) {
+		struct request *first = TAILQ_FIRST(&connection->replies);
 		size_t total;
-		ssize_t n;
+		ssize_t n = is_next_in_pipe(first) ? send_from_pipe(connection, first, &total)
+						   : send_gathered(connection, &total);
 
-		message.msg_iovlen = (size_t)gather_all(connection, iov, &total);
 		if (!total)
 			return 0;
-		n = sendmsg(connection->watch.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return -errno;
+		if (n < 0 && n != -EAGAIN && n != -EINTR)
+			return (int)n;
 		connection->congested = n < (ssize_t)total || total >= SEND_TURN_BYTES;
 		if (connection->congested)
 			connection->congested_since_ms = server_now_ms();
@@ -210,7 +241,7 @@ static void forget_payload(struct request *request)
 {
 	uint32_t sent_bytes = request->sent_bytes;
 
-	if (request->loading || !request->buffer_count)
+	if (request->loading || (!request->buffer_count && !request->pipe))
 		return;
 	if (sent_bytes && sent_bytes < request->header_bytes)
 		return; /* the rest of this header cannot be made again */

@@ -27,6 +27,11 @@ void request_give_buffers(struct request *request)
 	struct connection *connection = request->connection;
 	unsigned int count = request->buffer_count;
 
+	if (request->pipe) {
+		splice_give(&connection->server->pipes, request->pipe);
+		request->pipe = NULL;
+		connection->pipe_count--;
+	}
 	if (!count)
 		return;
 	connection->buffer_count -= count;
@@ -44,8 +49,31 @@ void request_free(struct request *request)
 	connection_schedule(connection);
 }
 
+static bool take_pipe(struct request *request)
+{
+	struct connection *connection = request->connection;
+
+	if (request->type != NBD_CMD_READ || request->left_bytes < SPLICE_MIN_BYTES ||
+	    !connection->export->can_splice || connection->pipe_count == CONNECTION_PIPES_MAX)
+		return false;
+	request->pipe = splice_take(&connection->server->pipes);
+	if (!request->pipe)
+		return false;
+	connection->pipe_count++;
+	return true;
+}
+
+/* How much of the request fits into what it has. */
+static uint32_t piece_room(const struct request *request)
+{
+	if (request->pipe)
+		return splice_room(&request->connection->server->pipes, request->pipe,
+				   request->offset_bytes);
+	return request->buffer_count * (uint32_t)PAYLOAD_BYTES;
+}
+
 /*
- * True when request has at least one buffer; otherwise the connection waits for
+ * True when request has a pipe or at least one buffer; otherwise the connection waits for
  * one. The answer at the head of the queue may exceed the share of a connection:
  * all that would free a buffer stands behind it.
  */
@@ -58,14 +86,15 @@ static bool take_buffers(struct request *request)
 				     ? CONNECTION_BUFFERS_MAX - connection->buffer_count
 				     : 0;
 
+	if (take_pipe(request))
+		return true;
 	if (wanted > PIECE_BUFFERS_MAX)
 		wanted = PIECE_BUFFERS_MAX;
 	if (!request->loading && wanted > share)
 		wanted = share;
 	request->buffer_count = (uint8_t)payload_take(pool, request->buffers, wanted);
 	connection->buffer_count += request->buffer_count;
-	request->piece_bytes =
-		least(request->left_bytes, (uint64_t)request->buffer_count * PAYLOAD_BYTES);
+	request->piece_bytes = least(request->left_bytes, piece_room(request));
 	request->received_bytes = 0;
 	if (request->buffer_count)
 		return true;
@@ -114,11 +143,15 @@ static void log_failure(struct request *request)
 
 static void piece_done(struct storage_job *job);
 
-static bool read_cached(struct request *request)
+/* Does what need not wait for a disk here, and saves the way to a storage thread and back. */
+static bool done_at_once(struct storage_job *job)
 {
-	struct storage_job *job = &request->job;
-
-	return request->piece_bytes <= CACHED_READ_MAX_BYTES &&
+	if (job->op <= STORAGE_WRITE && job->export->in_memory) {
+		job->result = storage_run(job);
+		return true;
+	}
+	job->result = 0;
+	return job->op == STORAGE_READ && job->length_bytes <= CACHED_READ_MAX_BYTES &&
 	       export_read_cached(job->export, job->iov, job->iov_count, job->offset_bytes,
 				  job->length_bytes) == 0;
 }
@@ -133,12 +166,13 @@ static void submit(struct request *request, enum storage_op op)
 	request->job.offset_bytes = request->offset_bytes;
 	request->job.length_bytes = request->piece_bytes;
 	request->job.no_hole = request->flags & NBD_CMD_FLAG_NO_HOLE;
-	if (op == STORAGE_READ || op == STORAGE_WRITE)
+	if (op == STORAGE_SPLICE)
+		request->job.pipe_fd = request->pipe->in_fd;
+	else if (op <= STORAGE_WRITE)
 		request->job.iov_count = piece_iov(request, 0, request->job.iov);
 	request->running = true;
 	connection->running_count++;
-	if (op == STORAGE_READ && read_cached(request)) {
-		request->job.result = 0;
+	if (done_at_once(&request->job)) {
 		piece_done(&request->job);
 	} else if (op == STORAGE_FLUSH) {
 		flush_submit(connection->server->storage, &request->job);
@@ -204,11 +238,15 @@ static void piece_done(struct storage_job *job)
 		log_failure(request);
 		request->error = job->result;
 	}
+	if (job->op == STORAGE_SPLICE) {
+		request->pipe->have_bytes = (uint32_t)job->length_bytes;
+		request->piece_bytes = (uint32_t)job->length_bytes;
+	}
 	if (connection->phase == PHASE_CLOSED) {
 		abandon(request);
 		return;
 	}
-	if (job->op == STORAGE_READ || job->op == STORAGE_FLUSH) {
+	if (job->op <= STORAGE_SPLICE || job->op == STORAGE_FLUSH) {
 		if (request->error)
 			request_give_buffers(request);
 		reply_queue(request);
@@ -226,8 +264,8 @@ void serve_load(struct request *request)
 {
 	uint32_t bytes = request->announced_bytes ?: request->left_bytes;
 
-	request->piece_bytes = least(bytes, (uint64_t)request->buffer_count * PAYLOAD_BYTES);
-	submit(request, STORAGE_READ);
+	request->piece_bytes = least(bytes, piece_room(request));
+	submit(request, request->pipe ? STORAGE_SPLICE : STORAGE_READ);
 }
 
 static bool is_change(uint16_t type)
@@ -296,7 +334,7 @@ static void begin_read(struct request *request)
 		reply_queue(request);
 	} else if (take_buffers(request)) {
 		connection->receiving = NULL;
-		submit(request, STORAGE_READ);
+		serve_load(request);
 	} else {
 		connection->receiving = request;
 	}

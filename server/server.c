@@ -40,6 +40,7 @@ int server_open(struct server *server, unsigned int storage_threads)
 	r = payload_open(&server->payload);
 	if (r < 0)
 		goto err_loop;
+	splice_open(&server->pipes);
 	r = storage_start(&server->storage, storage_threads, loop_wake, server->loop);
 	if (r < 0)
 		goto err_payload;
@@ -229,6 +230,7 @@ int server_run(struct server *server)
 void server_close(struct server *server)
 {
 	storage_stop(server->storage);
+	splice_close(&server->pipes);
 	payload_close(&server->payload);
 	loop_close(server->loop);
 	export_table_free(&server->exports);

@@ -124,6 +124,7 @@ struct server {
 	struct loop *loop;
 	struct storage *storage;
 	struct payload_pool payload;
+	struct splice_pool pipes;
 	struct export_table exports;
 	struct listener listeners[LISTENERS_MAX];
 	unsigned int listener_count;

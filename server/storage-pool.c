@@ -56,11 +56,14 @@ static struct storage_job *queue_get(struct queue *queue)
 	return job;
 }
 
-static int run(struct storage_job *job)
+int storage_run(struct storage_job *job)
 {
 	switch (job->op) {
 	case STORAGE_READ:
 		return export_read(job->export, job->iov, job->iov_count, job->offset_bytes);
+	case STORAGE_SPLICE:
+		return export_splice(job->export, job->pipe_fd, job->offset_bytes,
+				     &job->length_bytes);
 	case STORAGE_WRITE:
 		return export_write(job->export, job->iov, job->iov_count, job->offset_bytes);
 	case STORAGE_FLUSH:
@@ -75,7 +78,7 @@ static int run(struct storage_job *job)
 
 static bool is_slow(const struct storage_job *job)
 {
-	return job->op != STORAGE_READ && job->op != STORAGE_WRITE;
+	return job->op >= STORAGE_FLUSH;
 }
 
 /* One slow job goes first, so that a stream of quick ones cannot keep a flush waiting. */
@@ -128,7 +131,7 @@ static void *work(void *arg)
 
 		storage->slow_running += slow;
 		pthread_mutex_unlock(&storage->lock);
-		job->result = run(job);
+		job->result = storage_run(job);
 		pthread_mutex_lock(&storage->lock);
 		storage->slow_running -= slow;
 		first = !storage->finished.first;

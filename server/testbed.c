@@ -17,11 +17,15 @@
 
 #include "common/nbd-proto.h"
 
+/* Of the exported files. */
+static const char *directory;
+
 static void open_export(struct testbed *bed, uint64_t size_bytes)
 {
-	char path[] = "/tmp/testbed.XXXXXX", why[TEXT_MAX] = "";
+	char path[64], why[TEXT_MAX] = "";
 	struct export_settings set;
 
+	snprintf(path, sizeof(path), "%s/testbed.XXXXXX", directory);
 	bed->file_fd = mkstemp(path);
 	assert_true(bed->file_fd >= 0);
 	assert_int_equal(ftruncate(bed->file_fd, (off_t)size_bytes), 0);
@@ -100,6 +104,7 @@ void testbed_join(struct testbed *bed)
 	assert_int_equal(pthread_join(bed->thread, &result), 0);
 	assert_null(result);
 	assert_int_equal(bed->server.payload.free_count, PAYLOAD_BUFFERS);
+	assert_int_equal(bed->server.pipes.free_count, SPLICE_PIPES);
 	server_close(&bed->server);
 	for (unsigned int i = 0; i < bed->client_count; i++)
 		close(bed->clients[i]);
@@ -255,6 +260,21 @@ uint32_t client_read(int fd, void *data, uint64_t offset, uint32_t length)
 	if (!error)
 		client_receive(fd, data, length);
 	return error;
+}
+
+int testbed_run_tests(const struct CMUnitTest *tests, size_t count)
+{
+	static const char *const directories[] = {"/var/tmp", "/dev/shm"};
+	int failed = 0;
+
+	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
+		directory = directories[i];
+		if (access(directory, W_OK) < 0)
+			print_message("%s: not writable, left out\n", directory);
+		else
+			failed += _cmocka_run_group_tests(directory, tests, count, NULL, NULL);
+	}
+	return failed;
 }
 
 void fill_pattern(uint8_t *data, size_t length, uint32_t seed)

@@ -34,6 +34,12 @@ struct testbed {
 	pthread_t thread;
 };
 
+/*
+ * Runs tests once with files on a disk and once with files in memory; returns how
+ * many failed.
+ */
+int testbed_run_tests(const struct CMUnitTest *tests, size_t count);
+
 /* A file of size_bytes, its default export, and client_count connected sockets. */
 void testbed_start(struct testbed *bed, uint64_t size_bytes, unsigned int client_count);
 
