@@ -17,15 +17,18 @@
 
 #include "common/nbd-proto.h"
 
-/* Of the exported files. */
-static const char *directory;
+/* Where the exported files lie. Those on a disk are left to the storage threads. */
+static const struct place {
+	const char *directory;
+	bool in_memory;
+} places[] = {{"/var/tmp", false}, {"/dev/shm", true}}, *place = places;
 
 static void open_export(struct testbed *bed, uint64_t size_bytes)
 {
 	char path[64], why[TEXT_MAX] = "";
 	struct export_settings set;
 
-	snprintf(path, sizeof(path), "%s/testbed.XXXXXX", directory);
+	snprintf(path, sizeof(path), "%s/testbed.XXXXXX", place->directory);
 	bed->file_fd = mkstemp(path);
 	assert_true(bed->file_fd >= 0);
 	assert_int_equal(ftruncate(bed->file_fd, (off_t)size_bytes), 0);
@@ -35,6 +38,7 @@ static void open_export(struct testbed *bed, uint64_t size_bytes)
 	set.hold_s = bed->hold_s;
 	if (export_open(&set, &bed->export, why, sizeof(why)) < 0)
 		fail_msg("%s: %s", path, why);
+	bed->export->in_memory = bed->export->in_memory && place->in_memory;
 	assert_int_equal(export_table_add(&bed->server.exports, bed->export), 0);
 	unlink(path);
 }
@@ -264,15 +268,14 @@ uint32_t client_read(int fd, void *data, uint64_t offset, uint32_t length)
 
 int testbed_run_tests(const struct CMUnitTest *tests, size_t count)
 {
-	static const char *const directories[] = {"/var/tmp", "/dev/shm"};
 	int failed = 0;
 
-	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
-		directory = directories[i];
-		if (access(directory, W_OK) < 0)
-			print_message("%s: not writable, left out\n", directory);
+	for (place = places; place < places + sizeof(places) / sizeof(places[0]); place++) {
+		if (access(place->directory, W_OK) < 0)
+			print_message("%s: not writable, left out\n", place->directory);
 		else
-			failed += _cmocka_run_group_tests(directory, tests, count, NULL, NULL);
+			failed +=
+				_cmocka_run_group_tests(place->directory, tests, count, NULL, NULL);
 	}
 	return failed;
 }
