@@ -95,6 +95,24 @@ drain_end() {
 	echo 1 >"$memdrain/release"
 }
 
+# What failed for want of memory since load_memdrain, lines KIND PLACE COUNT, or the sum of those
+# that match: dropped (a packet of a memalloc socket), failed, failed-ORDER (an allocation),
+# reserve-ORDER (an allocation of more than one page that took reserve).
+drops() { # [KIND-REGEX [PLACE-REGEX]]
+	if [ $# = 0 ]; then
+		cat "$memdrain/places"
+	else
+		awk -v kind="^($1)\$" -v place="^(${2:-.*})\$" \
+			'$1 ~ kind && $2 ~ place { sum += $3 } END { print sum + 0 }' "$memdrain/places"
+	fi
+}
+
+# Loses so many of the packets that the machine sends, from now on; 0: none.
+loss() { # PERCENT
+	driver sch_netem
+	tc qdisc replace dev eth0 root netem loss "$1%"
+}
+
 # A number of the drain that runs, or of the last one.
 drain_saw() { # NAME
 	sed -n "s/^$1 //p" "$memdrain/report"

@@ -39,8 +39,11 @@
 #include <linux/vmstat.h>
 #include <linux/wait.h>
 
+#include "memdrain.h"
+
 #define TICK_NS		   (1 * NSEC_PER_MSEC)
-#define PAGES_PER_TICK	   512
+#define PAGES_PER_TICK	   4096
+#define LARGEST_ORDER	   8
 #define REACHED_TIMEOUT_MS 20000
 #define LONGEST_S	   600
 
@@ -102,7 +105,7 @@ static unsigned long reachable_pages(void)
 	return pages;
 }
 
-static bool take_one(gfp_t gfp, unsigned int order)
+static bool take(gfp_t gfp, unsigned int order)
 {
 	struct page *page = alloc_pages(gfp | __GFP_MEMALLOC | __GFP_NOWARN, order);
 	unsigned int i;
@@ -151,8 +154,7 @@ static unsigned long empty_lists_of_zone(struct zone *zone)
 	for (i = 0; i < NR_LOWORDER_PCP_LISTS; i++) {
 		while (!list_empty(&lists->lists[i]) &&
 		       drain.held_pages - before < PAGES_PER_TICK) {
-			if (!take_one(gfp_of_list(zone, i % MIGRATE_PCPTYPES),
-				      i / MIGRATE_PCPTYPES))
+			if (!take(gfp_of_list(zone, i % MIGRATE_PCPTYPES), i / MIGRATE_PCPTYPES))
 				break;
 		}
 	}
@@ -196,11 +198,17 @@ static bool reach_goal(void)
 	unsigned long emptied = empty_lists();
 	unsigned long pages = 0, left;
 	unsigned long locked = lock_lists();
+	unsigned int order = LARGEST_ORDER;
 
 	left = reachable_pages();
 	drain.highest_free_pages = max(drain.highest_free_pages, left);
-	while (left > drain.goal_pages && pages < PAGES_PER_TICK && take_one(GFP_ATOMIC, 0)) {
-		pages++;
+	while (left > drain.goal_pages && pages < PAGES_PER_TICK) {
+		if (left - drain.goal_pages >= 1UL << order && take(GFP_ATOMIC, order))
+			pages += 1UL << order;
+		else if (order)
+			order--;
+		else
+			break;
 		left = reachable_pages();
 	}
 	while (left < drain.goal_pages && emptied) {
@@ -398,6 +406,7 @@ static const struct attribute *const attributes[] = {
 	&drain_attribute.attr,
 	&release_attribute.attr,
 	&report_attribute.attr,
+	&places_attribute.attr,
 	NULL,
 };
 
@@ -438,11 +447,16 @@ static int __init memdrain_init(void)
 	err = register_oom_notifier(&oom_block);
 	if (err)
 		goto err_directory;
-	err = sysfs_create_files(directory, attributes);
+	err = places_start();
 	if (err)
 		goto err_oom;
+	err = sysfs_create_files(directory, attributes);
+	if (err)
+		goto err_places;
 	return 0;
 
+err_places:
+	places_stop();
 err_oom:
 	unregister_oom_notifier(&oom_block);
 err_directory:
@@ -459,6 +473,7 @@ static void __exit memdrain_exit(void)
 	start_release("unloaded");
 	wait_event(state_changed, READ_ONCE(drain.state) == IDLE);
 	unregister_oom_notifier(&oom_block);
+	places_stop();
 	for_each_possible_cpu(cpu)
 		hrtimer_cancel(per_cpu_ptr(&timer, cpu));
 }
