@@ -73,6 +73,37 @@ let_pass() { # SECONDS
 	! vm_wait "$1" || judge_wait "the machine ended while $1 s should pass"
 }
 
+last_console_line() { # BEGINNING
+	grep -a "^$1: " "$dir/console.log" | tail -n 1
+}
+
+requests_done() {
+	last_console_line watch | sed -nE 's/.* ([0-9]+) requests done.*/\1/p'
+}
+
+# Waits until the machine ends, or its hog is judged to have stopped or to be too slow.
+# The hog says where it is every 3 s as long as it moves. When it has said nothing for a minute, the
+# requests of swap that were done in that minute tell whether it is slow or has stopped. Looks are
+# counted, not seconds, so that a host that was suspended is not taken for a machine that hangs.
+watch_hog() {
+	local look_s=2 quiet_s=60 requests_of_slow=60
+	local looks=0 at='' now since=0 done_now
+	until vm_wait "$look_s"; do
+		((SECONDS < deadline_s)) || judge "hang: too slow: ${at:-no line of the hog}"
+		now=$(last_console_line hog)
+		if [ "$now" != "$at" ]; then
+			at=$now looks=0 since=$(requests_done)
+			continue
+		fi
+		((++looks * look_s >= quiet_s)) || continue
+		done_now=$(requests_done)
+		((${done_now:-0} - ${since:-0} >= requests_of_slow)) ||
+			judge "hang: stopped for $quiet_s s: $((${done_now:-0} - ${since:-0}))" \
+				"requests of swap done meanwhile; ${at:-no line of the hog}"
+		looks=0 since=$done_now
+	done
+}
+
 # From now on the machine has only so much time.
 deadline_in() { # SECONDS
 	deadline_s=$((SECONDS + $1 * scale))

@@ -1,0 +1,163 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The campaign must go on where it was stopped, never count the runs of another build, and report
+# what the runner said: the tool is the real one, the runner a script that answers by the run's name.
+set -euo pipefail
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+unset ONLY RUNS ACCEL
+export B=$work/build CAMPAIGN_RUNNER=$work/runner JOBS=2 LC_ALL=C
+results=$B/report/campaign-swap.tsv
+table=$B/report/campaign-swap.txt
+
+# What QEMU would say, as the name of the run and the file `answers` (PATTERN|LINE) have it.
+cat >"$CAMPAIGN_RUNNER" <<-'END'
+	#!/bin/bash
+	name=$2
+	[ -e "$SCENARIOS/${name%@*}.sh" ] || exit 1
+	mkdir -p "$B/results/$name" "$B/qemu-tests"
+	echo "boot tcg" >"$B/qemu-tests/accel"
+	touch "$B/results/$name/swap.img"
+	echo "a line of the console" >"$B/results/$name/console.log"
+	while IFS='|' read -r pattern line; do
+		[[ $name = $pattern ]] || continue
+		[ "$line" != wait ] || { echo $$ >"${B%/build/*}/waits" && read -r _ <"${B%/build/*}/fifo"; }
+		echo "FAIL $name 100s  $line  $B/results/$name/"
+		exit 1
+	done <"${B%/build/*}/answers"
+	echo "ok   $name   20s"
+END
+chmod +x "$CAMPAIGN_RUNNER"
+mkfifo "$work/fifo" "$work/waits"
+touch "$work/answers"
+
+# A bzImage is its version string here, where the boot protocol has it.
+kernel_image() { # FILE RELEASE
+	mkdir -p "$(dirname "$1")"
+	{
+		head -c 526 /dev/zero
+		printf '\0\1'
+		head -c 240 /dev/zero
+		printf '%s (a@b) #1\0' "$2"
+	} >"$1"
+}
+
+for kernel in 6.12 6.1 6.12-stock 6.1-stock; do
+	kernel_image "$B/kernel/$kernel/bzImage" "$kernel.7-test"
+done
+kernel_image "$B/kernel/debian/vmlinuz" 6.1.0-7-cloud
+for file in nbd-client nbd-server roots/test.ext4 roots/test.cpio.gz initramfs/busybox.cpio.gz \
+	initramfs/busybox-debian.cpio.gz; do
+	mkdir -p "$(dirname "$B/$file")"
+	echo "$file" >"$B/$file"
+done
+
+fail() {
+	echo "campaign-test: $*" >&2
+	exit 1
+}
+
+# Runs the campaign and checks its exit status; what it printed is in $output.
+expect() { # STATUS RUNS
+	local status=0
+	output=$(RUNS=$2 qemu-tests/campaign/run 2>&1) || status=$?
+	printf '+ RUNS=%s -> %s\n%s\n' "$2" "$status" "$output"
+	[ "$status" = "$1" ] || fail "exit status $status, not $1"
+}
+
+expect_text() { # FILE EXTENDED-REGEX
+	grep -qE "$2" "$1" || fail "$1 has no line like: $2"
+}
+
+lines() {
+	tail -n +2 "$results" | wc -l
+}
+
+expect 1 ''
+[[ $output = *'RUNS=: how many runs'* ]] || fail "RUNS missing is not named"
+ONLY=nothing expect 1 5
+[[ $output = *'ONLY=nothing: none of: patched@6.12 '* ]] || fail "a wrong ONLY is not named"
+
+# The outcomes, and what they are counted as.
+cat >"$work/answers" <<-'END'
+	stock-virtio-net-64M*6.12-stock|hang: stopped for 60 s: 0 requests of swap done meanwhile; hog: pass 0
+	stock-virtio-net-64M*6.1-stock|hang: too slow: hog: pass 1
+	stock-e1000-96M*6.12-stock|guest: exit 1: corrupt: 92876 kB of memory
+	stock-e1000-96M*6.1-stock|guest: exit 1: killed: hog by signal 9
+	stock-virtio-net-128M*|kernel: BUG: scheduling while atomic
+	patched-virtio-net-64M*6.12|host: no images
+END
+expect 0 19
+expect_text "$table" '^stock@6.12-stock +6.12-stock.7-test +[0-9a-f]{12} +2 +0 +1 +0 +0 +1 +0 +0 +2/48 '
+expect_text "$table" '^stock@6.1-stock .* 2 +0 +0 +1 +1 +0 +0 +0 +2/48 '
+expect_text "$table" '^stock@debian .* 1 +0 +0 +0 +0 +0 +1 +0 +1/16 '
+expect_text "$table" '^patched@6.12 .* 3 +3 +0 +0 +0 +0 +0 +1 +3/48 '
+expect_text "$table" '^virtio-net-64M-loss0-1cpu .* hang 1/1 '
+expect_text "$table" '^stock-virtio-net-64M-.*: hang: stopped for 60 s: 0 requests'
+[ "$(grep -c '^patched-virtio-net-64M.*: trouble' "$table")" = 0 ] || fail "trouble is a failure"
+folder=("$B"/report/campaign-swap/stock-virtio-net-64M-*@6.12-stock-*)
+[[ $(gzip -dc "${folder[0]}/console.log.gz") = *'line of the console'* ]] ||
+	fail "no evidence of a hang"
+[ ! -e "${folder[0]}/swap.img" ] || fail "images are kept"
+[ "$(find "$B/report/campaign-swap" -mindepth 1 -maxdepth 1 | wc -l)" = 6 ] ||
+	fail "evidence of other runs than those that failed"
+python3 -c 'import sys, xml.etree.ElementTree as tree; tree.parse(sys.argv[1])' \
+	"$B/report/campaign-swap.svg" || fail "the plot is not XML"
+
+# Trouble is run again, what has an outcome is not.
+: >"$work/answers"
+expect 0 19
+[[ $output = *'19 runs, 18 done before, 1 to do'* ]] || fail "not only the run of trouble is run again"
+expect_text "$table" '^patched@6.12 .* 4 +4 +0 .* +1 +4/48 '
+
+# Stopped in the middle: no line of the run that was cut off, no process left, then the rest.
+echo 'patched-*-r1@6.1|wait' >"$work/answers"
+exec 3<>"$work/fifo"
+JOBS=1 RUNS=38 qemu-tests/campaign/run >"$work/stopped.log" 2>&1 &
+campaign=$!
+read -r -t 20 waiting <>"$work/waits" || fail "no run of 6.1 has begun"
+kill -TERM "$campaign"
+! wait "$campaign" || fail "a campaign that was stopped exits with 0"
+timeout 20 tail -s 0.1 --pid="$waiting" -f /dev/null || fail "a run goes on"
+before=$(lines)
+[ "$before" -lt 39 ] || fail "nothing was left to do when it was stopped"
+: >"$work/answers"
+expect 0 38
+[[ $output = *"38 runs, $((before - 1)) done before"* ]] || fail "does not go on where it was"
+[ "$(lines)" = 39 ] || fail "$(lines) lines, not 38 and one of trouble"
+[ "$(tail -n +2 "$results" | awk -F '\t' '$3 != "trouble" { print $2 }' | sort | uniq -d)" = "" ] ||
+	fail "a run was made twice"
+
+# Another client: everything anew, nothing of the old in the table; a failure of l0 is an error.
+echo 'another client' >"$B/nbd-client"
+echo 'l0-virtio-net-128M*|hang: stopped for 60 s: 3 requests of swap done meanwhile' >"$work/answers"
+expect 1 19
+[[ $output = *'19 runs, 0 done before, 19 to do'* ]] || fail "runs of another client count"
+expect_text "$table" '^39 runs of other builds are in the file and not in this table'
+expect_text "$table" '^stock@6.12-stock .* 2 +2 +0 '
+: >"$work/answers"
+
+# The bound of no failure in 100 runs, and of 1 in 20, from tables.
+{
+	head -n 1 "$results"
+	for i in $(seq 100); do
+		printf 't\tl0-vmxnet3-256M-loss0-1cpu-r%s@debian\tok\tr\tb\tm\t400\t1\t1\t\n' "$i"
+		[ "$i" -gt 19 ] || printf 't\tstock-vmxnet3-256M-loss0-1cpu-r%s@debian\tok\tr\tb\tm\t400\t1\t1\t\n' "$i"
+	done
+	printf 't\tstock-vmxnet3-256M-loss0-1cpu-r20@debian\thang\tr\tb\tm\t400\t1\t1\twhy\n'
+} >"$work/bound.tsv"
+qemu-tests/campaign/report "$work/bound.tsv" "$work" >/dev/null
+expect_text "$work/campaign-swap.txt" '^l0@debian .* 100 +100 .* 1/16 +3\.0 % '
+expect_text "$work/campaign-swap.txt" '^stock@debian .* 20 +19 .* 1/16 +21\.6 % '
+
+# Every column has been through all its cells before one comes again, and no run is there twice.
+. qemu-tests/campaign/columns.sh
+plan 475 >"$work/plan"
+[ "$(sort -u "$work/plan" | wc -l)" = 475 ] || fail "the plan has a run twice"
+for column in patched@6.12 l0@debian; do
+	cells=$(columns | awk -v c="$column" '$2 "@" $3 == c { print split($4, a, ",") * split($5, a, ",") * 4 }')
+	first=$(grep -E "^${column%@*}-.*@${column#*@}$" "$work/plan" | head -n "$cells")
+	[ "$(sort -u <<<"$first" | grep -c -- '-r1@')" = "$cells" ] || fail "$column: not every cell in round 1"
+done
