@@ -81,6 +81,7 @@ load_memdrain() {
 	module=/qemu-tests/modules/$(uname -r)/memdrain.ko
 	[ -e "$module" ] || fail "$module is not in the test root: see docs/testing.md"
 	insmod "$module"
+	exec 8>"$memdrain/release"
 }
 
 # Takes all memory until only so many pages are free, reserves included, and holds that until
@@ -90,9 +91,9 @@ drain() { # PAGES [SECONDS]
 	echo "$1 ${2:-10}" >"$memdrain/drain" || fail "drain $*: see the kernel's message"
 }
 
-# Gives the memory back.
+# Gives the memory back; needs none for that.
 drain_end() {
-	echo 1 >"$memdrain/release"
+	echo 1 >&8
 }
 
 # What failed for want of memory since load_memdrain, lines KIND PLACE COUNT, or the sum of those
@@ -107,15 +108,36 @@ drops() { # [KIND-REGEX [PLACE-REGEX]]
 	fi
 }
 
-# Loses so many of the packets that the machine sends, from now on; 0: none.
+# Loses so many of the packets that the machine sends, from now on; 0: none. The shell would take
+# its own tc, which knows no netem.
 loss() { # PERCENT
 	driver sch_netem
-	tc qdisc replace dev eth0 root netem loss "$1%"
+	/sbin/tc qdisc replace dev eth0 root netem loss "$1%"
 }
 
 # A number of the drain that runs, or of the last one.
 drain_saw() { # NAME
 	sed -n "s/^$1 //p" "$memdrain/report"
+}
+
+# Swaps for so many seconds while only so many pages are free, over a client that leaves the
+# reserves as the kernel made them. The wait needs no memory; the process that swaps is ended
+# before the memory comes back, so that the guest has some to judge with.
+swap_drained() { # SIZE PAGES SECONDS
+	network
+	nbd-client -N swap -swap -reserve keep 10.0.2.2 "$port" /dev/nb0
+	mkswap /dev/nb0
+	swapon /dev/nb0
+	load_memdrain
+	hog "$1" 600 &
+	hog=$!
+	until [ "$(vmstat_bytes pswpout)" -ge $((4 << 20)) ]; do usleep 100000; done
+	drain "$2" $(($3 + 5))
+	! read -r -t "$3" event <&9
+	kill -KILL "$hog"
+	drain_end
+	cat "$memdrain/report"
+	drops
 }
 
 case ${1-} in

@@ -13,10 +13,11 @@
  * nothing is allocated but the pages themselves.
  *
  * What counts as free are the free lists of the buddy allocator, as the watermarks count them, but
- * for MIGRATE_HIGHATOMIC, which an allocation with __GFP_MEMALLOC does not touch. The lists of each
- * CPU (zone->per_cpu_pageset) do not count, so they are emptied in every tick: their pages go back
- * to the free lists, and what is then too much is taken. For both the tick holds the locks of its
- * CPU's lists: the allocator only tries them, and then passes those lists by.
+ * not MIGRATE_HIGHATOMIC where the kernel does not let an allocation with __GFP_MEMALLOC have it.
+ * The lists of each CPU (zone->per_cpu_pageset) do not count, so they are emptied in every tick:
+ * their pages go back to the free lists, and what is then too much is taken. For both the tick
+ * holds the locks of its CPU's lists: the allocator only tries them, and then passes those lists
+ * by.
  */
 #define pr_fmt(fmt) "memdrain: " fmt
 
@@ -70,7 +71,8 @@ static struct {
 };
 
 static DEFINE_MUTEX(starting);
-static struct cpumask reached; /* CPUs that have found the goal reached since the start */
+static struct cpumask reached;	     /* CPUs that have found the goal reached since the start */
+static bool highatomic_out_of_reach; /* seen: an allocation failed although pages were left */
 static struct zone *zones[MAX_ZONES];
 static unsigned int zone_count;
 static DECLARE_WAIT_QUEUE_HEAD(state_changed);
@@ -99,7 +101,7 @@ static unsigned long reachable_pages(void)
 
 	for (i = 0; i < zone_count; i++) {
 		pages += zone_page_state_snapshot(zones[i], NR_FREE_PAGES);
-		if (READ_ONCE(zones[i]->nr_reserved_highatomic))
+		if (highatomic_out_of_reach && READ_ONCE(zones[i]->nr_reserved_highatomic))
 			pages -= min(pages, highatomic_pages(zones[i]));
 	}
 	return pages;
@@ -192,35 +194,57 @@ static void unlock_lists(unsigned long locked)
 		spin_unlock(&this_cpu_ptr(zones[i]->per_cpu_pageset)->lock);
 }
 
-/* Brings the free lists to the goal; false when there is more to take than one tick should. */
+/* Takes from the free lists what is above the goal; false when that is too much for one tick. */
+static bool take_excess(void)
+{
+	unsigned long before = drain.held_pages;
+	unsigned int order = LARGEST_ORDER;
+	unsigned long left;
+
+	while ((left = reachable_pages()) > drain.goal_pages) {
+		if (drain.held_pages - before >= PAGES_PER_TICK)
+			return false;
+		if (left - drain.goal_pages >= 1UL << order && take(GFP_ATOMIC, order))
+			continue;
+		if (!order)
+			break;
+		order--;
+	}
+	return true;
+}
+
+/*
+ * Gives back what came from the CPU's lists as long as the free lists are below the goal. When
+ * take_excess() was refused pages that are there, then those of MIGRATE_HIGHATOMIC: they do not
+ * count from now on, and the others, of which none is left, are made up to the goal.
+ */
+static void give_missing(unsigned long pages)
+{
+	if (!highatomic_out_of_reach && reachable_pages() > drain.goal_pages) {
+		highatomic_out_of_reach = true;
+		pages = drain.goal_pages;
+	}
+	while (pages-- && drain.held_pages && reachable_pages() < drain.goal_pages)
+		give_one();
+}
+
+/* Brings the free lists to the goal; false when that takes more than one tick. */
 static bool reach_goal(void)
 {
+	unsigned long before = drain.held_pages;
 	unsigned long emptied = empty_lists();
-	unsigned long pages = 0, left;
 	unsigned long locked = lock_lists();
-	unsigned int order = LARGEST_ORDER;
+	bool reached_goal;
 
-	left = reachable_pages();
-	drain.highest_free_pages = max(drain.highest_free_pages, left);
-	while (left > drain.goal_pages && pages < PAGES_PER_TICK) {
-		if (left - drain.goal_pages >= 1UL << order && take(GFP_ATOMIC, order))
-			pages += 1UL << order;
-		else if (order)
-			order--;
-		else
-			break;
-		left = reachable_pages();
-	}
-	while (left < drain.goal_pages && emptied) {
-		give_one();
-		emptied--;
-		left = reachable_pages();
-	}
+	drain.highest_free_pages = max(drain.highest_free_pages, reachable_pages());
+	reached_goal = take_excess();
+	if (reached_goal)
+		give_missing(emptied);
 	unlock_lists(locked);
-	drain.lowest_free_pages = min(drain.lowest_free_pages, left);
+	drain.lowest_free_pages = min(drain.lowest_free_pages, reachable_pages());
 	drain.most_held_pages = max(drain.most_held_pages, drain.held_pages);
-	drain.retaken_pages += pages + emptied;
-	return pages < PAGES_PER_TICK && emptied < PAGES_PER_TICK;
+	drain.retaken_pages += drain.held_pages - min(before, drain.held_pages);
+	return reached_goal;
 }
 
 static void set_state(enum state state)
@@ -399,7 +423,9 @@ static int on_oom(struct notifier_block *block, unsigned long unused, void *free
 static struct notifier_block oom_block = {.notifier_call = on_oom};
 
 static struct kobj_attribute drain_attribute = __ATTR_WO(drain);
-static struct kobj_attribute release_attribute = __ATTR_WO(release);
+/* Who has it open needs no memory to write to it. */
+static struct kobj_attribute release_attribute =
+	__ATTR_PREALLOC(release, 0200, NULL, release_store);
 static struct kobj_attribute report_attribute = __ATTR_RO(report);
 
 static const struct attribute *const attributes[] = {

@@ -4,6 +4,7 @@
 DESCRIPTION="memdrain takes memory to the last pages, holds that while pages are freed, counts, lets go by itself"
 ROOT=ram SWAP=0 MEM=256M TIMEOUT=60
 KERNELS="debian 6.12 6.1"
+KERNEL_ALLOW='page allocation failure|Call Trace'
 
 free_now() {
 	sed -n 's/^nr_free_pages //p' /proc/vmstat
@@ -42,4 +43,10 @@ guest() {
 	cat "$memdrain/report"
 	[ "$(drain_saw state)" = idle ] || fail "holds although its time is over"
 	at_least duration_ms 3000
+	kill "$!"
+
+	loss 100
+	expect_failure ping -c 2 -W 1 10.0.2.2
+	loss 0
+	ping -c 2 10.0.2.2
 }
