@@ -100,7 +100,7 @@ vm_boot_line() { # MORE-WORDS...
 	[ "$ROOT" != ram ] || line=''
 	[ "$accel" != tcg ] || line+=' mitigations=off no_timer_check'
 	echo "${line//PORT/$port} $APPEND console=ttyS0 panic=-1 oops=panic unknown_nmi_panic" \
-		"sysrq_always_enabled log_buf_len=4M sysctl.kernel.hung_task_timeout_secs=$((20 * scale))" \
+		"sysrq_always_enabled log_buf_len=512K sysctl.kernel.hung_task_timeout_secs=$((20 * scale))" \
 		"sysctl.kernel.watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" \
 		"scenario_port=$port $*"
 }
