@@ -116,3 +116,23 @@ expect_clean_root() {
 	! grep -q 'recovering journal' "$dir/e2fsck.log" ||
 		{ echo "root.img: was not unmounted" && return 1; }
 }
+
+# Boots another machine with its own folder second/, whose connections to 10.0.2.100 come to the
+# server from ADDRESS of loopback. Leaves second_pid.
+# shellcheck disable=SC2034 # vm_command reads BOOTLINE, scenarios second_pid
+second_machine() { # ADDRESS BOOTLINE
+	local dir=$dir/second BOOTLINE=$2 vm=()
+	local forward="guestfwd=tcp:10.0.2.100:10809-cmd:socat - TCP:127.0.0.1:$port,,bind=$1"
+	mkdir "$dir"
+	mkfifo "$dir/events.in" "$dir/events.out"
+	touch "$dir/console.log"
+	vm_command "$(vm_boot_line)" "file,id=console,path=$dir/console.log"
+	vm=("${vm[@]/#user,id=net0/user,id=net0,$forward}")
+	"${vm[@]/%:12:34:56/:12:34:57}" >"$dir/qemu.log" 2>&1 &
+	second_pid=$!
+}
+
+expect_second_console() { # EXTENDED-REGEX
+	wait_text "$dir/second/console.log" "$1" "$(seconds_left)" ||
+		host_failed "console of the second machine does not show: $1"
+}
