@@ -3,7 +3,7 @@
 
 SERVER_STAGES := options size address config load listen loop-epoll server connection payload \
 		 splice negotiate claim serve reply flush storage-pool export export-linux \
-		 daemon
+		 per-client swap-file machine-file daemon
 SERVER_SRC    := $(SERVER_STAGES:%=server/%.c)
 SERVER_OBJ    := $(patsubst %.c,$(B)/host/%.o,server/main.c $(SERVER_SRC) $(COMMON_SRC))
 
@@ -17,12 +17,14 @@ $(B)/nbd-server: $(SERVER_OBJ)
 	$(Q)$(CC) $(CFLAGS) -pthread -o $@ $^ -linih
 
 SERVER_TESTS    := $(B)/test/address-test $(B)/test/config-test $(B)/test/negotiate-test \
-		   $(B)/test/serve-test $(B)/test/claim-test $(B)/test/load-test
+		   $(B)/test/serve-test $(B)/test/claim-test $(B)/test/load-test \
+		   $(B)/test/swap-file-test
 SERVER_ASAN_OBJ := $(patsubst %.c,$(B)/asan/%.o,$(SERVER_SRC) $(COMMON_SRC))
 UNIT_TESTS      += $(SERVER_TESTS)
 
 $(B)/test/serve-test: TEST_LDFLAGS := -Wl,--wrap=fdatasync,--wrap=pwritev,--wrap=fallocate
 $(B)/test/load-test: TEST_LDFLAGS := -Wl,--wrap=fdatasync,--wrap=clock_gettime
+$(B)/test/swap-file-test: TEST_LDFLAGS := -Wl,--wrap=posix_fallocate,--wrap=fsync
 $(B)/test/claim-test: TEST_LDFLAGS := -Wl,--wrap=pwritev,--wrap=listen_was_answered,--wrap=time
 $(B)/test/serve-test $(B)/test/claim-test $(B)/test/load-test: $(B)/asan/server/testbed.o
 

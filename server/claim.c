@@ -24,11 +24,31 @@
 
 enum { PROBE_MS = 3000, WHO_BYTES = 200, TIME_BYTES = 32 };
 
+static void schedule_waiting(struct server *server)
+{
+	struct connection *connection;
+
+	TAILQ_FOREACH(connection, &server->handshakes, timed) {
+		if (connection->negotiation->state == NEGOTIATE_CLAIM)
+			connection_schedule(connection);
+	}
+}
+
 static int host_length(const char *peer)
 {
 	const char *colon = strrchr(peer, ':');
 
 	return (int)(colon ? (size_t)(colon - peer) : strlen(peer));
+}
+
+/* 10.0.0.7:4321 and [fe80::1]:4321 without port and brackets. */
+static struct wire_string address_of(const char *peer)
+{
+	int length = host_length(peer);
+
+	if (peer[0] == '[' && length > 2)
+		return (struct wire_string){peer + 1, (uint32_t)length - 2};
+	return (struct wire_string){peer, (uint32_t)length};
 }
 
 static bool same_host(const char *peer, const char *other)
@@ -78,15 +98,14 @@ static int refuse_for(const struct connection *holder, char *why)
 }
 
 /* Begins to ask the machines that say to be ours; -EAGAIN until they had their time. */
-static int probe(struct connection *connection)
+static int probe(struct connection *connection, const struct export *export)
 {
 	struct server *server = connection->server;
 	uint64_t now_ms = server_now_ms();
 	struct connection *other;
 
 	if (!connection->probe_ms) {
-		TAILQ_FOREACH(other, &connection->negotiation->export->attached, sharing)
-		{
+		TAILQ_FOREACH(other, &export->attached, sharing) {
 			if (is_open(other) && !same_host(connection->peer, other->peer))
 				listen_probe(other->watch.fd);
 		}
@@ -99,13 +118,18 @@ static int probe(struct connection *connection)
 	return -EAGAIN;
 }
 
+/* Not an address: a machine keeps it when it moves. */
+static bool has_named_identity(const struct export *export)
+{
+	return export->section ? export->section->any_identity : export->any_identity;
+}
+
 /* 0 when no other machine uses export; -EBUSY with the reason in why; -EAGAIN. */
 static int check_others(struct connection *connection, const struct export *export, char *why)
 {
 	struct connection *other;
 
-	TAILQ_FOREACH(other, &export->attached, sharing)
-	{
+	TAILQ_FOREACH(other, &export->attached, sharing) {
 		int r;
 
 		if (!is_open(other))
@@ -114,7 +138,7 @@ static int check_others(struct connection *connection, const struct export *expo
 			return refuse_for(other, why);
 		if (same_host(connection->peer, other->peer))
 			continue;
-		r = connection->identity ? probe(connection) : -EBUSY;
+		r = has_named_identity(export) ? probe(connection, export) : -EBUSY;
 		if (r == -EAGAIN)
 			return r;
 		if (r < 0 || listen_was_answered(other->watch.fd, PROBE_MS))
@@ -194,10 +218,13 @@ static int claim(struct connection *connection, struct export *export, char *why
 
 static int take_identity(struct connection *connection, char *why)
 {
-	struct wire_string identity = connection->negotiation->identity;
+	const struct negotiation *n = connection->negotiation;
+	struct wire_string identity = n->identity;
 
-	if (connection->identity || !connection->negotiation->export->any_identity)
+	if (connection->identity || (!n->export->any_identity && !n->export->set.per_client))
 		return 0;
+	if (!n->export->any_identity)
+		identity = address_of(connection->peer);
 	if (!identity.bytes || !export_is_identity(identity.bytes, identity.length)) {
 		snprintf(why, REFUSAL_BYTES,
 			 "the name must end in who you are: 1 to %d letters, digits and : . _ -",
@@ -209,6 +236,26 @@ static int take_identity(struct connection *connection, char *why)
 		return 0;
 	snprintf(why, REFUSAL_BYTES, "the server is out of memory");
 	return -ENOMEM;
+}
+
+static void wake(void *arg)
+{
+	struct server *server = arg;
+
+	server->machine_left = true; /* whoever asked for it may have gone */
+	schedule_waiting(server);
+}
+
+/* The export itself, or the client's own one of a section that has one for each. */
+static int find_export(struct connection *connection, struct export **ret, char *why)
+{
+	struct export *export = connection->negotiation->export;
+
+	*ret = export;
+	if (!export->set.per_client)
+		return 0;
+	return per_client_find(export, connection->server->storage, connection->identity, wake,
+			       connection->server, ret, why, REFUSAL_BYTES);
 }
 
 static void take_hold(const struct connection *connection, struct export *export)
@@ -255,32 +302,26 @@ int claim_answer(struct connection *connection)
 {
 	struct negotiation *n = connection->negotiation;
 	bool is_info = n->option.option == NBD_OPT_INFO;
+	struct export *export;
 	char why[REFUSAL_BYTES];
 	int r = take_identity(connection, why);
 
+	if (!r)
+		r = find_export(connection, &export, why);
 	if (!r && !is_info)
-		r = claim(connection, n->export, why);
+		r = claim(connection, export, why);
 	if (r == -EAGAIN)
 		return 0;
 	if (r < 0)
 		return refuse(connection, r, why);
+	n->export = export;
+	if (!is_info)
+		attach(connection, export);
+	negotiate_grant(n);
 	if (is_info)
 		forget_identity(connection);
-	else
-		attach(connection, n->export);
-	negotiate_grant(n);
+	connection->server->machine_left |= is_info && export->section;
 	return 1;
-}
-
-static void schedule_waiting(struct server *server)
-{
-	struct connection *connection;
-
-	TAILQ_FOREACH(connection, &server->handshakes, timed)
-	{
-		if (connection->negotiation->state == NEGOTIATE_CLAIM)
-			connection_schedule(connection);
-	}
 }
 
 void claim_resume(struct server *server)
@@ -314,5 +355,6 @@ void claim_finish(struct connection *connection)
 		return;
 	TAILQ_REMOVE(&export->attached, connection, sharing);
 	export->unfinished--;
+	connection->server->machine_left |= export->section != NULL;
 	schedule_waiting(connection->server);
 }

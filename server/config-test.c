@@ -80,7 +80,9 @@ static void a_whole_file_is_read(void **state)
 				   "  filesize = 2G\n"
 				   "  trim=false\n  fua = false\n  rotational = true\n  sync = 1\n"
 				   "  copyonwrite = false\n  temporary = 0\n"
-				   "  exclusive = true\n  hold = 12h\n",
+				   "  exclusive = true\n  hold = 12h\n"
+				   "[swap/*]\nexportname = /srv/swap\nper_client = swap\n"
+				   "size = 512M\nquota = 20G\nexpire = 30d\nsparse = true\n",
 				   &config),
 			 0);
 	assert_int_equal(config.listen_count, 3);
@@ -90,7 +92,7 @@ static void a_whole_file_is_read(void **state)
 	assert_int_equal(config.storage_threads, 8);
 	assert_string_equal(config.user, "nbd");
 	assert_string_equal(config.group, "disk");
-	assert_int_equal(config.export_count, 2);
+	assert_int_equal(config.export_count, 3);
 
 	set = &config.exports[0].set;
 	assert_string_equal(set->name, "root");
@@ -110,6 +112,13 @@ static void a_whole_file_is_read(void **state)
 	assert_int_equal(set->hold_s, 12 * 60 * 60);
 	assert_int_equal(config.exports[0].set.exclusive, EXCLUSIVE_MACHINE);
 	assert_int_equal(config.exports[0].set.hold_s, HOLD_DEFAULT_S);
+	set = &config.exports[2].set;
+	assert_int_equal(set->per_client, PER_CLIENT_SWAP);
+	assert_int_equal(set->exclusive, EXCLUSIVE_ON);
+	assert_int_equal(set->size_bytes, 512 << 20);
+	assert_int_equal(set->quota_bytes, UINT64_C(20) << 30);
+	assert_int_equal(set->expire_s, 30 * 24 * 60 * 60);
+	assert_true(set->sparse);
 	assert_non_null(strstr(messages, "config:10: splice has no effect"));
 	config_free(&config);
 }
@@ -183,6 +192,17 @@ static void mistakes_are_named(void **state)
 		{"[generic]\nmax_threads = 65\n",
 		 "max_threads = 65: must be a number from 0 to 64"},
 		{"[a]\nexportname = x\nfilesize = 1T\n", "config:3: filesize = 1T: must be a size"},
+		{"[a]\nexportname = x\nper_client = disk\n",
+		 "config:3: per_client = disk: must be swap"},
+		{"[a]\nexportname = x\nper_client = swap\n",
+		 "config:1: section [a] has no size of 64k or more"},
+		{"[a]\nexportname = x\nper_client = swap\nsize = 1M\nexclusive = false\n",
+		 "config:1: section [a] has exclusive = false"},
+		{"[a]\nexportname = x\nper_client = swap\nsize = 1M\nreadonly = true\n",
+		 "config:1: section [a] has readonly = true"},
+		{"[a]\nexportname = x\nquota = 1G\n", "config:1: section [a] has quota, expire"},
+		{"[a]\nper_client = swap\nsize = 1M\n",
+		 "config:1: section [a] has no exportname = DIRECTORY"},
 		{"[a]\nexportname = x\nexclusive = maybe\n",
 		 "config:3: exclusive = maybe: must be true or false"},
 		{"[a]\nexportname = x\nhold = 1w\n", "config:3: hold = 1w: must be a time"},

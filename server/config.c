@@ -202,6 +202,18 @@ static int export_exclusive(struct reader *reader, const struct rule *rule, cons
 	return r;
 }
 
+static int export_per_client(struct reader *reader, const struct rule *rule, const char *value)
+{
+	struct export_settings *set = &reader->export->set;
+
+	if (strcmp(value, "swap") != 0)
+		return mistake(reader, "%s = %s: must be swap", rule->key, value);
+	set->per_client = PER_CLIENT_SWAP;
+	if (set->exclusive == EXCLUSIVE_MACHINE)
+		set->exclusive = EXCLUSIVE_ON;
+	return 0;
+}
+
 static int export_number(struct reader *reader, const struct rule *rule, const char *value)
 {
 	return parse_number(reader, rule, value, INT32_MAX, export_field(reader, rule));
@@ -269,6 +281,7 @@ static const struct rule export_rules[] = {
 	{"cowdir", refuse, 0, NO_COW},
 	{"description", export_description, offsetof(struct export_settings, description), NULL},
 	{"exclusive", export_exclusive, 0, NULL},
+	{"expire", export_time, offsetof(struct export_settings, expire_s), NULL},
 	{"exportname", export_path, offsetof(struct export_settings, path), NULL},
 	{"filesize", export_size, offsetof(struct export_settings, size_bytes), NULL},
 	{"flush", export_bool, offsetof(struct export_settings, flush), NULL},
@@ -278,12 +291,16 @@ static const struct rule export_rules[] = {
 	{"listenaddr", refuse, 0, "set it in [generic], for all exports"},
 	{"maxconnections", export_number, offsetof(struct export_settings, max_connections), NULL},
 	{"multifile", refuse_true, 0, "join the files to one"},
+	{"per_client", export_per_client, 0, NULL},
 	{"port", refuse, 0, "set it in [generic], for all exports"},
 	{"postrun", refuse, 0, NO_RUN},
 	{"prerun", refuse, 0, NO_RUN},
+	{"quota", export_size, offsetof(struct export_settings, quota_bytes), NULL},
 	{"readonly", export_bool, offsetof(struct export_settings, readonly), NULL},
 	{"rotational", export_bool, offsetof(struct export_settings, rotational), NULL},
 	{"sdp", refuse_true, 0, "the Sockets Direct Protocol is gone from Linux"},
+	{"size", export_size, offsetof(struct export_settings, size_bytes), NULL},
+	{"sparse", export_bool, offsetof(struct export_settings, sparse), NULL},
 	{"sparse_cow", refuse_true, 0, NO_COW},
 	{"sync", export_bool, offsetof(struct export_settings, sync), NULL},
 	{"temporary", refuse_true, 0, "give each client a file and a section of its own"},
@@ -471,18 +488,36 @@ static int read_directory(const char *directory, struct config *config)
 	return r;
 }
 
-/* What no single line shows. */
+/* What no single line shows: NULL, or what is wrong with the section. */
+static const char *check_section(const struct export_settings *set)
+{
+	bool is_per_client = set->per_client != PER_CLIENT_NONE;
+
+	if (!set->path)
+		return is_per_client ? "has no exportname = DIRECTORY" : "has no exportname = FILE";
+	if (!is_per_client && (set->quota_bytes || set->expire_s || set->sparse))
+		return "has quota, expire or sparse, which need per_client";
+	if (is_per_client && set->exclusive == EXCLUSIVE_OFF)
+		return "has exclusive = false: what is per_client can have one machine only";
+	if (is_per_client && set->readonly)
+		return "has readonly = true: nobody could write what is per_client";
+	if (set->per_client == PER_CLIENT_SWAP && set->size_bytes < SWAP_MIN_BYTES)
+		return "has no size of 64k or more, which per_client = swap needs";
+	return NULL;
+}
+
 static int check_exports(const struct config *config)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < config->export_count; i++) {
 		const struct export_request *export = &config->exports[i];
+		const char *wrong = check_section(&export->set);
 
-		if (export->set.path)
+		if (!wrong)
 			continue;
-		log_line("%s:%u: section [%s] has no exportname = FILE", export->file, export->line,
-			 export->set.name);
+		log_line("%s:%u: section [%s] %s", export->file, export->line, export->set.name,
+			 wrong);
 		r = -EINVAL;
 	}
 	return r;

@@ -130,7 +130,7 @@ static void log_event(const struct connection *connection, const char *why)
 
 	if (!why)
 		return;
-	if (connection->export && connection->identity)
+	if (connection->export && connection->export->any_identity)
 		log_line("%s: export \"%s\" for %s: %s", connection->peer,
 			 connection->export->set.name, connection->identity, why);
 	else if (connection->export)

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -96,4 +97,14 @@ int export_punch(int fd, uint64_t offset_bytes, uint64_t length_bytes)
 int export_zero_range(int fd, uint64_t offset_bytes, uint64_t length_bytes)
 {
 	return allocate(fd, FALLOC_FL_ZERO_RANGE, offset_bytes, length_bytes);
+}
+
+int export_touch(int fd)
+{
+	return futimens(fd, NULL) < 0 ? -errno : 0;
+}
+
+int export_lock(int fd)
+{
+	return flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 }

@@ -127,39 +127,67 @@ err:
 	return -errno;
 }
 
-int export_open(struct export_settings *settings, struct export **ret, char *why, size_t why_size)
+struct export *export_make(struct export_settings *settings)
 {
 	struct export *export = calloc(1, sizeof(*export));
+
+	if (!export)
+		return NULL;
+	export->set = *settings;
+	export->fd = -1;
+	export->flags = transmission_flags(settings);
+	export->any_identity = is_pattern(settings->name);
+	TAILQ_INIT(&export->attached);
+	*settings = (struct export_settings){0};
+	return export;
+}
+
+static int open_and_measure(struct export *export, char *why, size_t why_size)
+{
+	int r = open_file(&export->set, &export->fd, why, why_size);
+
+	if (!r)
+		r = measure(export, why, why_size);
+	if (!r)
+		export_probe(export);
+	return r;
+}
+
+int export_open(struct export_settings *settings, struct export **ret, char *why, size_t why_size)
+{
+	struct export *export = export_make(settings);
 	int r;
 
 	if (!export) {
 		snprintf(why, why_size, "out of memory");
 		return -ENOMEM;
 	}
-	export->set = *settings;
-	export->flags = transmission_flags(settings);
-	export->any_identity = is_pattern(settings->name);
-	TAILQ_INIT(&export->attached);
-	r = open_file(settings, &export->fd, why, why_size);
-	if (r < 0)
-		goto err_free;
-	r = measure(export, why, why_size);
-	if (r < 0)
-		goto err_close;
-	export_probe(export);
-	*settings = (struct export_settings){0};
+	if (export->set.per_client)
+		r = per_client_open(export, why, why_size);
+	else
+		r = open_and_measure(export, why, why_size);
+	if (r < 0) {
+		*settings = export->set;
+		export->set = (struct export_settings){0};
+		export_close(export);
+		return r;
+	}
 	*ret = export;
 	return 0;
-err_close:
-	close(export->fd);
-err_free:
-	free(export);
-	return r;
 }
 
 void export_close(struct export *export)
 {
-	close(export->fd);
+	struct export *machine;
+
+	while ((machine = export->machines)) {
+		export->machines = machine->next_machine;
+		export_close(machine);
+	}
+	if (export->fd >= 0)
+		close(export->fd);
+	free(export->identity);
+	free(export->open_why);
 	export_settings_free(&export->set);
 	free(export);
 }
@@ -314,10 +342,20 @@ static bool refused(int error)
 	return error == -EOPNOTSUPP || error == -EINVAL || error == -ENOSYS || error == -ENODEV;
 }
 
+/* A hole would give back the space that was reserved. */
+static bool is_reserved(const struct export *export)
+{
+	return export->set.per_client == PER_CLIENT_SWAP && !export->set.sparse;
+}
+
 int export_trim(struct export *export, uint64_t offset_bytes, uint64_t length_bytes)
 {
 	int r;
 
+	if (is_reserved(export)) {
+		r = export_zero_range(export->fd, offset_bytes, length_bytes);
+		return refused(r) ? 0 : r;
+	}
 	if (atomic_load(&export->cannot_punch))
 		return 0;
 	r = export_punch(export->fd, offset_bytes, length_bytes);
@@ -332,6 +370,7 @@ int export_zero(struct export *export, uint64_t offset_bytes, uint64_t length_by
 {
 	int r;
 
+	no_hole |= is_reserved(export);
 	if (!no_hole && !atomic_load(&export->cannot_punch)) {
 		r = export_punch(export->fd, offset_bytes, length_bytes);
 		if (!refused(r))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Exports and the storage below them: export.c, export-linux.c,
- * storage-pool.c and flush.c, in the order in which a request meets them.
+ * Exports and the storage below them: export.c, export-linux.c, the files of one
+ * machine each (per-client.c, swap-file.c), storage-pool.c and flush.c, in the order
+ * in which a request meets them.
  */
 #ifndef SERVER_EXPORT_H
 #define SERVER_EXPORT_H
@@ -34,6 +35,7 @@ enum storage_op {
 	STORAGE_FLUSH,
 	STORAGE_TRIM,
 	STORAGE_ZERO,
+	STORAGE_CALL,
 };
 
 /*
@@ -45,13 +47,19 @@ struct storage_job {
 	void (*done)(struct storage_job *job);
 	struct export *export;
 	enum storage_op op;
-	bool no_hole; /* STORAGE_ZERO: keep the blocks allocated */
+	int (*call)(struct storage_job *job); /* STORAGE_CALL: on a storage thread; the result */
+	bool no_hole;			      /* STORAGE_ZERO: keep the blocks allocated */
 	int iov_count;
 	struct iovec iov[PIECE_BUFFERS_MAX]; /* STORAGE_READ, STORAGE_WRITE */
 	int pipe_fd;			     /* STORAGE_SPLICE */
 	uint64_t offset_bytes;
 	uint64_t length_bytes; /* STORAGE_SPLICE: in done(), what is in the pipe */
 	int result;	       /* 0 or -errno, valid in done() */
+};
+
+enum per_client {
+	PER_CLIENT_NONE,
+	PER_CLIENT_SWAP, /* a file of its own for each machine */
 };
 
 enum exclusive {
@@ -69,6 +77,10 @@ struct export_settings {
 	unsigned int max_connections; /* 0: no limit, or one when EXCLUSIVE_ON */
 	enum exclusive exclusive;
 	unsigned int hold_s; /* EXCLUSIVE_ON: kept for a holder whose connection was lost */
+	enum per_client per_client;
+	uint64_t quota_bytes;  /* of all machines together; 0: none */
+	unsigned int expire_s; /* a machine's file is removed when unused so long; 0: never */
+	bool sparse;	       /* PER_CLIENT_SWAP: the file reserves no space */
 	bool readonly, flush, fua, trim, rotational, sync;
 };
 
@@ -95,6 +107,19 @@ struct export
 	unsigned int connections;	 /* that are open */
 	unsigned int unfinished;	 /* closed, and the storage still has requests of them */
 	struct export_hold hold;
+
+	/* per-client.c. A section has the machines that are in use; fd is its folder. */
+	struct export *section;	 /* of a machine's own export; else NULL */
+	struct export *machines; /* of a section, by next_machine */
+	struct export *next_machine;
+	char *identity; /* of a machine's own export */
+	bool is_ready;	/* it was opened; open_error says how */
+	int open_error;
+	char *open_why;
+	struct storage_job open_job; /* of a machine: opens it; of a section: looks for old files */
+	bool is_expiring;
+	void (*opened)(void *arg);
+	void *opened_arg;
 
 	/* Any storage thread. The first flush that failed is the answer to each later one:
 	 * the kernel drops the pages that it could not write, so that a second fdatasync()
@@ -131,6 +156,12 @@ void export_settings_free(struct export_settings *settings);
  */
 int export_open(struct export_settings *settings, struct export **ret, char *why, size_t why_size);
 void export_close(struct export *export);
+
+/*
+ * An export without a file: for export_open() and per-client.c. Takes the settings over
+ * when it succeeds; NULL without memory.
+ */
+struct export *export_make(struct export_settings *settings);
 
 /* Takes export over; -EEXIST when the name is taken, -ENOMEM. */
 int export_table_add(struct export_table *table, struct export *export);
@@ -177,6 +208,47 @@ int export_splice(struct export *export, int pipe_fd, uint64_t offset_bytes,
 /* -EOPNOTSUPP where the file or the file system cannot. */
 int export_punch(int fd, uint64_t offset_bytes, uint64_t length_bytes);
 int export_zero_range(int fd, uint64_t offset_bytes, uint64_t length_bytes);
+
+/* The modification time becomes now; it tells when a machine's file was last used. */
+int export_touch(int fd);
+
+/* Locks a file for this open description alone; -EWOULDBLOCK when another one has it. */
+int export_lock(int fd);
+
+/* per-client.c */
+
+enum { WHY_BYTES = 384, MACHINE_FILE_BYTES = IDENTITY_MAX_BYTES + 32 };
+
+/*
+ * Opens the folder of a section; the file of each machine is opened at its first use.
+ * On failure returns -errno with one clause in why.
+ */
+int per_client_open(struct export *section, char *why, size_t why_size);
+
+/*
+ * The machine's own export, made at its first use: 0 with *ret; -EAGAIN while a storage
+ * thread opens it, and then opened(arg) is called on the loop's thread; -errno with the
+ * reason in why.
+ */
+int per_client_find(struct export *section, struct storage *storage, const char *identity,
+		    void (*opened)(void *arg), void *arg, struct export **ret, char *why,
+		    size_t why_size);
+
+/* Closes the machines' exports that nobody uses any more. Not while one of their jobs runs. */
+void per_client_sweep(struct export *section);
+
+/* Removes, on a storage thread, what was not used for expire_s; notes that what is in use is. */
+void per_client_expire(struct export *section, struct storage *storage);
+
+/* swap-file.c: on a storage thread. */
+
+/*
+ * Opens the swap of identity in the folder, and makes it at its first use; nobody sees
+ * one that is not whole. The file is locked until it is closed. -EBUSY: another server
+ * has it. -errno with the reason in why.
+ */
+int swap_file_open(int folder_fd, const struct export_settings *set, const char *identity,
+		   int *ret_fd, char *why, size_t why_size);
 
 /* storage-pool.c */
 

@@ -63,7 +63,9 @@ static bool differs(const struct export_settings *a, const struct export_setting
 	       a->readonly != b->readonly || a->flush != b->flush || a->fua != b->fua ||
 	       a->trim != b->trim || a->sync != b->sync || a->rotational != b->rotational ||
 	       a->max_connections != b->max_connections || a->exclusive != b->exclusive ||
-	       a->hold_s != b->hold_s;
+	       a->hold_s != b->hold_s || a->per_client != b->per_client ||
+	       a->quota_bytes != b->quota_bytes || a->expire_s != b->expire_s ||
+	       a->sparse != b->sparse;
 }
 
 static void log_changed(struct server *server, const struct config *config)

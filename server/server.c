@@ -34,6 +34,7 @@ int server_open(struct server *server, unsigned int storage_threads)
 	TAILQ_INIT(&server->lingering);
 	TAILQ_INIT(&server->runnable);
 	TAILQ_INIT(&server->dead);
+	server->expire_ms = server_now_ms() + EXPIRE_INTERVAL_MS;
 	r = loop_open(&server->loop, signals);
 	if (r < 0)
 		return r;
@@ -131,6 +132,22 @@ static void check_drain(struct server *server, uint64_t now_ms)
 	loop_end(server->loop);
 }
 
+static void expire_machines(struct server *server, uint64_t now_ms)
+{
+	for (size_t i = 0; i < server->exports.count; i++)
+		per_client_expire(server->exports.list[i], server->storage);
+	server->expire_ms = now_ms + EXPIRE_INTERVAL_MS;
+}
+
+static void sweep_machines(struct server *server)
+{
+	if (!server->machine_left)
+		return;
+	server->machine_left = false;
+	for (size_t i = 0; i < server->exports.count; i++)
+		per_client_sweep(server->exports.list[i]);
+}
+
 static void check_deadlines(struct server *server)
 {
 	uint64_t now_ms = server_now_ms();
@@ -140,6 +157,8 @@ static void check_deadlines(struct server *server)
 	reclaim_payload(server, now_ms);
 	if (server->claim_ms && server->claim_ms <= now_ms)
 		claim_resume(server);
+	if (server->expire_ms <= now_ms)
+		expire_machines(server, now_ms);
 	if (server->accept_again_ms && server->accept_again_ms <= now_ms)
 		listen_resume(server);
 	check_drain(server, now_ms);
@@ -153,6 +172,7 @@ static void on_batch(void *arg)
 	check_deadlines(server);
 	run_connections(server);
 	free_dead(server);
+	sweep_machines(server);
 	if ((server->draining || server->one_client) && TAILQ_EMPTY(&server->connections))
 		loop_end(server->loop);
 }
@@ -172,6 +192,7 @@ static int timeout_ms(void *arg)
 
 	earlier(&next_ms, server->reclaim_ms);
 	earlier(&next_ms, server->claim_ms);
+	earlier(&next_ms, server->expire_ms);
 	if (handshake)
 		earlier(&next_ms, handshake->deadline_ms);
 	if (lingering)

@@ -23,6 +23,8 @@ enum {
 	STORAGE_THREADS_DEFAULT = 4,
 	LISTENERS_MAX = 16,
 	TEXT_MAX = 512, /* of a message part */
+	SWAP_MIN_BYTES = 64 << 10,
+	EXPIRE_INTERVAL_MS = 60 * 60 * 1000,
 };
 
 /* address.c */
@@ -137,6 +139,8 @@ struct server {
 	uint64_t accept_again_ms; /* 0: accepting; else out of descriptors until then */
 	uint64_t reclaim_ms;	  /* 0: no connection waits for a payload buffer */
 	uint64_t claim_ms;	  /* 0: no connection waits for an answer of another machine */
+	uint64_t expire_ms;	  /* when to look for files that machines do not use any more */
+	bool machine_left;	  /* a machine's own export may be unused */
 	bool one_client;	  /* inetd: end with the connection */
 	bool draining;
 	uint64_t drain_deadline_ms;

@@ -72,6 +72,8 @@ int storage_run(struct storage_job *job)
 		return export_trim(job->export, job->offset_bytes, job->length_bytes);
 	case STORAGE_ZERO:
 		return export_zero(job->export, job->offset_bytes, job->length_bytes, job->no_hole);
+	case STORAGE_CALL:
+		return job->call(job);
 	}
 	return -EINVAL;
 }

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * machine-file.c: the files that belong to one machine each, in the folder of
+ * their section. The name is the identity and a suffix; the modification time
+ * tells when the machine last used it; whoever has it open holds a lock.
+ */
+#ifndef SERVER_MACHINE_FILE_H
+#define SERVER_MACHINE_FILE_H
+
+#include <stddef.h>
+#include <time.h>
+
+#define SWAP_SUFFIX ".swap"
+#define NEW_PREFIX  ".new." /* of a file that is not whole yet; no identity begins with a dot */
+
+/*
+ * Opens the file and locks it until it is closed; its time of use becomes now. -EBUSY
+ * when another process has it. -errno with the reason in why.
+ */
+int machine_file_open(int folder_fd, const char *name, int *ret_fd, char *why, size_t why_size);
+
+/* Calls each(folder_fd, name, arg) for every file with the suffix. -errno. */
+int machine_file_each(int folder_fd, const char *suffix,
+		      void (*each)(int folder_fd, const char *name, void *arg), void *arg);
+
+/* Removes a file that nobody has open. -EBUSY, or another -errno with the reason in why. */
+int machine_file_remove(int folder_fd, const char *name, char *why, size_t why_size);
+
+/* Removes, and logs, those that nobody has open and nobody has used since before_s. */
+int machine_file_expire(int folder_fd, const char *suffix, time_t before_s);
+
+#endif
