@@ -104,7 +104,11 @@ int export_touch(int fd)
 	return futimens(fd, NULL) < 0 ? -errno : 0;
 }
 
-int export_lock(int fd)
+int export_lock(int fd, bool wait)
 {
-	return flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+	while (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
 }

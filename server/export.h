@@ -212,8 +212,11 @@ int export_zero_range(int fd, uint64_t offset_bytes, uint64_t length_bytes);
 /* The modification time becomes now; it tells when a machine's file was last used. */
 int export_touch(int fd);
 
-/* Locks a file for this open description alone; -EWOULDBLOCK when another one has it. */
-int export_lock(int fd);
+/*
+ * Locks a file for this open description alone; when another one has it waits, or
+ * returns -EWOULDBLOCK.
+ */
+int export_lock(int fd, bool wait);
 
 /* per-client.c */
 

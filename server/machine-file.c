@@ -43,7 +43,7 @@ static int open_locked(int folder_fd, const char *name, int *ret_fd, char *why, 
 		return failed(why, why_size, name, "cannot open", errno);
 	r = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
 	if (!r)
-		r = export_lock(fd);
+		r = export_lock(fd, false);
 	if (!r && !is_still_there(folder_fd, name, fd))
 		r = -ENOENT;
 	if (!r) {
@@ -62,6 +62,20 @@ int machine_file_open(int folder_fd, const char *name, int *ret_fd, char *why, s
 	int r = open_locked(folder_fd, name, ret_fd, why, why_size);
 
 	return r < 0 ? r : export_touch(*ret_fd);
+}
+
+int machine_file_lock_folder(int folder_fd)
+{
+	int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = export_lock(fd, true);
+	if (!r)
+		return fd;
+	close(fd);
+	return r;
 }
 
 static bool has_suffix(const char *name, const char *suffix)

@@ -19,6 +19,9 @@
  */
 int machine_file_open(int folder_fd, const char *name, int *ret_fd, char *why, size_t why_size);
 
+/* Waits for the lock of the folder, which close() of the result gives back; -errno. */
+int machine_file_lock_folder(int folder_fd);
+
 /* Calls each(folder_fd, name, arg) for every file with the suffix. -errno. */
 int machine_file_each(int folder_fd, const char *suffix,
 		      void (*each)(int folder_fd, const char *name, void *arg), void *arg);

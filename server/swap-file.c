@@ -5,11 +5,9 @@
  * killed leaves a swap or none; what is there is never made anew, whatever size
  * the configuration names now. Runs on storage threads.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,9 +15,6 @@
 
 #include "server/export.h"
 #include "server/machine-file.h"
-
-/* Two machines that come at once must not both take the last of the quota. */
-static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
 
 static int failed(char *why, size_t why_size, const char *what)
 {
@@ -109,16 +104,32 @@ static int make(int folder_fd, const struct export_settings *set, const char *na
 	return r;
 }
 
+/* Two machines that come at once must not both take the last of the quota. */
+static int make_if_missing(int folder_fd, const struct export_settings *set, const char *name,
+			   char *why, size_t why_size)
+{
+	int lock_fd, r = 0;
+
+	if (faccessat(folder_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+		return 0;
+	lock_fd = machine_file_lock_folder(folder_fd);
+	if (lock_fd < 0) {
+		snprintf(why, why_size, "cannot lock the directory: %s", strerror(-lock_fd));
+		return lock_fd;
+	}
+	if (faccessat(folder_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		r = make(folder_fd, set, name, why, why_size);
+	close(lock_fd);
+	return r;
+}
+
 int swap_file_open(int folder_fd, const struct export_settings *set, const char *identity,
 		   int *ret_fd, char *why, size_t why_size)
 {
 	char name[MACHINE_FILE_BYTES];
-	int r = 0;
+	int r;
 
 	snprintf(name, sizeof(name), "%s%s", identity, SWAP_SUFFIX);
-	pthread_mutex_lock(&making);
-	if (faccessat(folder_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
-		r = make(folder_fd, set, name, why, why_size);
-	pthread_mutex_unlock(&making);
+	r = make_if_missing(folder_fd, set, name, why, why_size);
 	return r < 0 ? r : machine_file_open(folder_fd, name, ret_fd, why, why_size);
 }
