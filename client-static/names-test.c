@@ -196,6 +196,7 @@ static void set_memory(const char *min_free_kbytes)
 	write_file("/proc/meminfo", "MemTotal:         229376 kB\nMemFree: 1 kB\n");
 	write_file("/proc/sys/vm/min_free_kbytes", min_free_kbytes);
 	write_file("/proc/sys/vm/page-cluster", "3\n");
+	write_file("/proc/sys/vm/watermark_boost_factor", "0\n");
 	write_file("/proc/sys/net/ipv4/tcp_wmem", "4096\t16384\t2097152\n");
 	write_file("/proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t2097152\n");
 	*changes = '\0';
@@ -245,6 +246,13 @@ static void reserve_of_the_administrator_stays(void **state)
 	write_file("/proc/sys/vm/page-cluster", "8\n");
 	assert_int_equal(reserve_memory(5, 1, &card, changes, &why), 0);
 	assert_string_equal(changes, "vm.page-cluster 8 -> 5");
+	write_file("/proc/sys/vm/watermark_boost_factor", "10000\n");
+	*changes = '\0';
+	assert_int_equal(reserve_memory(5, 1, &card, changes, &why), 0);
+	assert_string_equal(changes, "");
+	write_file("/proc/sys/vm/watermark_boost_factor", "15000\n");
+	assert_int_equal(reserve_memory(5, 1, &card, changes, &why), 0);
+	assert_string_equal(changes, "vm.watermark_boost_factor 15000 -> 0");
 	assert_int_equal(number_in("/proc/sys/vm/page-cluster"), 5);
 }
 

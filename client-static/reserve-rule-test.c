@@ -27,7 +27,7 @@ static void numbers_of_the_document(void **state)
 		{{229376, 2, good_card, 1, 1, 2048, 2048}, 11232, false},
 		/* little memory */
 		{{70000, 1, plain_card, 2, 0, 0, 0}, 5296, false},
-		{{30000, 1, plain_card, 2, 0, 0, 0}, 5000, true},
+		{{40000, 1, plain_card, 2, 0, 0, 0}, 5000, true},
 		/* a server: 8 rings of 1024 */
 		{{16 << 20, 16, {"eth0", 1500, 1024, 8, true}, 2, 0, 0, 0}, 39424, false},
 		{{16 << 20, 16, {"eth0", 9000, 1024, 8, true}, 2, 0, 0, 0}, 154112, false},

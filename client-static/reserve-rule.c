@@ -42,7 +42,7 @@ enum {
 	RESERVE_PER_PINNED = 2,
 	RESERVE_MIN_KIB = 4096,
 	RESERVE_MAX_KIB = 262144, /* as the kernel's own rule */
-	RAM_PER_RESERVE = 6,
+	RAM_PER_RESERVE = 8,
 };
 
 static uint64_t min(uint64_t a, uint64_t b)

@@ -21,6 +21,8 @@ enum {
 	SWAP_REQUEST_MAX_KIB = 128,
 	/* vm.page-cluster is a power of 2 of pages: one request. */
 	PAGE_CLUSTER_MAX = 5,
+	/* The kernel's own: nobody has chosen it. */
+	BOOST_FACTOR_DEFAULT = 15000,
 
 	DEVICES_MAX = 256,
 };
@@ -203,6 +205,23 @@ static int bound(const char *path, const char *name, uint64_t max,
 	return err || current <= max ? err : change(path, name, current, max, changes);
 }
 
+/*
+ * A boost raises the watermarks for a while by up to half, at least by a page
+ * block of 2 MiB, on top of the reserve: a process can be killed for want of it.
+ */
+static int stop_boost(char changes[RESERVE_CHANGES_BYTES])
+{
+	static const char path[] = "/proc/sys/vm/watermark_boost_factor";
+	uint64_t current;
+	int err = system_read_number(path, &current);
+
+	if (err == -ENOENT) /* before Linux 5.0 there is none */
+		return 0;
+	if (err || current != BOOST_FACTOR_DEFAULT)
+		return err;
+	return change(path, "vm.watermark_boost_factor", current, 0, changes);
+}
+
 int reserve_memory(uint32_t index, size_t connections, const struct nic *nic,
 		   char changes[RESERVE_CHANGES_BYTES], struct failure *why)
 {
@@ -214,9 +233,11 @@ int reserve_memory(uint32_t index, size_t connections, const struct nic *nic,
 	if (!err)
 		err = bound("/proc/sys/vm/page-cluster", "vm.page-cluster", PAGE_CLUSTER_MAX,
 			    changes);
+	if (!err)
+		err = stop_boost(changes);
 	if (err)
 		return failure_set(why, EXIT_PERMANENT, -err,
-				   "cannot size vm.min_free_kbytes and vm.page-cluster: %s",
+				   "cannot size vm.min_free_kbytes and what belongs to it: %s",
 				   strerror(-err));
 	return 0;
 }
