@@ -8,17 +8,17 @@
 # A share of the runs for each column; its kernel, the reserve that its client sets, its cells.
 # The claims are made of `patched` and of `l0` on Debian's kernel, which therefore run most; the
 # others show in the same campaign that the test can fail, and what the kernel has to do with it.
-#     share column  kernel     NICs                             RAM in MiB
+#   share column  kernel     NICs                             RAM in MiB
 columns() {
 	cat <<-END
 		4 patched 6.12       virtio-net,e1000,rtl8139,vmxnet3 64,96,256
 		4 patched 6.1        virtio-net,e1000,rtl8139,vmxnet3 64,96,256
-		4 l0      debian     virtio-net,vmxnet3               128,256
+		4 l0      debian     virtio-net,vmxnet3               96,128,256
 		2 stock   6.12-stock virtio-net,e1000,rtl8139,vmxnet3 64,96,256
 		2 stock   6.1-stock  virtio-net,e1000,rtl8139,vmxnet3 64,96,256
 		1 l0      6.12-stock virtio-net,e1000,rtl8139,vmxnet3 64,96,256
 		1 l0      6.1-stock  virtio-net,e1000,rtl8139,vmxnet3 64,96,256
-		1 stock   debian     virtio-net,vmxnet3               128,256
+		1 stock   debian     virtio-net,vmxnet3               96,128,256
 	END
 }
 
