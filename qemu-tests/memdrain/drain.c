@@ -47,6 +47,7 @@
 #define LARGEST_ORDER	   8
 #define REACHED_TIMEOUT_MS 20000
 #define LONGEST_S	   600
+#define OOM_PAUSE_MS	   50
 
 #define MAX_ZONES BITS_PER_LONG
 
@@ -408,15 +409,23 @@ static ssize_t report_show(struct kobject *kobj, struct kobj_attribute *attr, ch
 	return size;
 }
 
-/* The memory is here: nobody is to be killed for it. Who waits goes on when the drain is over. */
+/*
+ * The memory is here: nobody is to be killed for it. Who asks goes on when the drain is over, and
+ * till then only every now and then, so that not all processor time goes into asking.
+ */
 static int on_oom(struct notifier_block *block, unsigned long unused, void *freed_pages)
 {
+	bool held_off;
+
 	spin_lock_bh(&drain.lock);
-	if (drain.state != IDLE) {
+	held_off = drain.state != IDLE;
+	if (held_off)
 		drain.ooms_held_off++;
-		*(unsigned long *)freed_pages += 1;
-	}
 	spin_unlock_bh(&drain.lock);
+	if (held_off) {
+		*(unsigned long *)freed_pages += 1;
+		schedule_timeout_uninterruptible(msecs_to_jiffies(OOM_PAUSE_MS));
+	}
 	return NOTIFY_OK;
 }
 

@@ -16,7 +16,7 @@ host() {
 
 guest() {
 	load_memdrain
-	hog 160M 20 &
+	hog 112M 1 &
 	hog=$!
 	until [ "$(vmstat_bytes pswpout)" -ge $((16 << 20)) ]; do usleep 100000; done
 	drain 64 20
