@@ -121,19 +121,20 @@ drain_saw() { # NAME
 }
 
 # Swaps for so many seconds while only so many pages are free, over a client that leaves the
-# reserves as the kernel made them. The wait needs no memory; the process that swaps is ended
-# before the memory comes back, so that the guest has some to judge with.
-swap_drained() { # SIZE PAGES SECONDS
+# reserves as the kernel made them. A process fills memory meanwhile. The drain begins when it has
+# 24 MiB, so that what the drain gives back at the end is enough to judge with, whatever hangs;
+# the wait needs no memory.
+swap_drained() { # PAGES SECONDS
 	network
 	nbd-client -N swap -swap -reserve keep 10.0.2.2 "$port" /dev/nb0
 	mkswap /dev/nb0
 	swapon /dev/nb0
 	load_memdrain
-	hog "$1" 600 &
+	hog 400M 600 &
 	hog=$!
-	until [ "$(vmstat_bytes pswpout)" -ge $((4 << 20)) ]; do usleep 100000; done
-	drain "$2" $(($3 + 5))
-	! read -r -t "$3" event <&9
+	until [ "$(awk '/^VmRSS/ { print $2 }' /proc/$hog/status)" -ge 24576 ]; do usleep 20000; done
+	drain "$1" $(($2 + 5))
+	! read -r -t "$2" event <&9
 	kill -KILL "$hog"
 	drain_end
 	cat "$memdrain/report"
