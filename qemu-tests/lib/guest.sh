@@ -99,6 +99,7 @@ drain_end() {
 # What failed for want of memory since load_memdrain, lines KIND PLACE COUNT, or the sum of those
 # that match: dropped (a packet of a memalloc socket), failed, failed-ORDER (an allocation),
 # reserve-ORDER (an allocation of more than one page that took reserve).
+# shellcheck disable=SC2119,SC2120 # both forms are used by scenarios
 drops() { # [KIND-REGEX [PLACE-REGEX]]
 	if [ $# = 0 ]; then
 		cat "$memdrain/places"
@@ -134,11 +135,11 @@ swap_drained() { # PAGES SECONDS
 	hog=$!
 	until [ "$(awk '/^VmRSS/ { print $2 }' /proc/$hog/status)" -ge 24576 ]; do usleep 20000; done
 	drain "$1" $(($2 + 5))
-	! read -r -t "$2" event <&9
+	# shellcheck disable=SC3045 # busybox has it
+	! read -r -t "$2" event <&9 || fail "$event: nothing was to be told"
 	kill -KILL "$hog"
 	drain_end
-	cat "$memdrain/report"
-	drops
+	cat "$memdrain/report" "$memdrain/places"
 }
 
 case ${1-} in

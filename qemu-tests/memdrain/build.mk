@@ -10,12 +10,18 @@ memdrain_of    = $(patsubst %,$(B)/memdrain/%/memdrain.ko,$(sort $(1)))
 memdrain_names = $(notdir $(basename $(shell grep -lwE '$(MEMDRAIN_VERB)' $(call scenario_files,$(1)))))
 memdrain_kernels = $(if $(memdrain_names),$(call kernels_of,$(memdrain_names)))
 
+# As strict as for the patches, where the kernel's build folder has checkpatch.
+memdrain_checkpatch = $(firstword $(wildcard $(1)/source/scripts/checkpatch.pl $(1)/scripts/checkpatch.pl) true)
+
 # $(1) = build folder of a kernel
 define memdrain_compile
 	$(call say,KMOD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)cp -u $(MEMDRAIN_SRC) $(@D)/
-	$(Q)env -u MAKEFLAGS -u KERNEL flock $(@D).lock make -s -C $(1) M=$(abspath $(@D)) W=1 modules
+	$(Q)$(memdrain_checkpatch) --no-tree --strict --quiet --max-line-length=100 -f \
+		$(filter %.c %.h,$(MEMDRAIN_SRC))
+	$(Q)env -u MAKEFLAGS -u KERNEL flock $(@D).lock make -s -C $(1) M=$(abspath $(@D)) W=1 \
+		KCFLAGS=$(if $(CI),-Werror) modules
 	$(Q)touch $@
 endef
 
