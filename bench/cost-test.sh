@@ -7,14 +7,13 @@ cd "$(dirname "$0")/.."
 lines=$(mktemp)
 trap 'rm -f "$lines"' EXIT
 
-# Three runs of two rounds for both kernels; FACTOR and SPREAD are in percent.
+# Five runs of three rounds for both kernels: FACTOR percent of the control, more or less SPREAD.
 fill() { # FACTOR SPREAD
 	awk -v factor="$1" -v spread="$2" 'BEGIN {
-		for (run = 1; run <= 3; run++)
-			for (round = 1; round <= 2; round++) {
-				control = 100 + (run - 2) * spread / 2
-				print 0, run, "stream", round, control * factor / 100
-				print 1, run, "stream", round, control
+		for (run = 1; run <= 5; run++)
+			for (round = 1; round <= 3; round++) {
+				print 0, run, "stream", round, factor + (run % 3 - 1) * spread
+				print 1, run, "stream", round, 100
 			}
 	}' >"$lines"
 }
@@ -22,7 +21,7 @@ fill() { # FACTOR SPREAD
 # The exit status and the last words of the table.
 expect() { # STATUS WORDS
 	status=0
-	table=$(awk -v names="ours control" -v limit=5 -v nic=none -v runs=3 -f bench/cost.awk "$lines") ||
+	table=$(awk -v names="ours control" -v limit=5 -v nic=none -v runs=5 -f bench/cost.awk "$lines") ||
 		status=$?
 	echo "$table"
 	[ "$status" = "$1" ]
@@ -37,6 +36,8 @@ expect 0 ok
 fill 100.5 1
 expect 0 ok
 fill 102 1
+expect 1 "costs more"
+fill 100.1 0
 expect 1 "costs more"
 fill 90 1
 expect 0 ok

@@ -32,10 +32,10 @@ enum {
 	CHUNK_BYTES = 64 * 1024,
 	STREAM_BYTES = 32 * 1024 * 1024,
 	CARD_BYTES = 16 * 1024 * 1024,
-	QUESTIONS = 4000,
+	QUESTIONS = 1000,
 	ANSWER_BYTES = 4096,
 	CALIBRATION_NS = 300 * 1000 * 1000,
-	ROUNDS = 3,
+	ROUNDS = 5,
 };
 
 static char chunk[CHUNK_BYTES];
@@ -182,7 +182,7 @@ static const struct test tests[] = {
 	{"loopback-questions", false, QUESTIONS, 64, ANSWER_BYTES},
 	{"card-send", true, 1, CARD_BYTES, 1},
 	{"card-receive", true, 1, 1, CARD_BYTES},
-	{"card-questions", true, QUESTIONS / 4, 64, ANSWER_BYTES},
+	{"card-questions", true, QUESTIONS, 64, ANSWER_BYTES},
 };
 
 static void run(const struct test *test, int fd)
