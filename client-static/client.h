@@ -277,10 +277,10 @@ enum {
 uint32_t reserve_buffer_bytes(const struct attach_job *job);
 
 /*
- * Raises the reserve of the memory and bounds swap's read-ahead, for an nbd
- * device that is about to be attached with so many connections through nic, all
- * bounded by reserve_buffer_bytes(). Appends what it changed to changes, a
- * terminated string.
+ * Raises the reserve of the memory, unless the kernel has done so, and bounds
+ * swap's read-ahead, for an nbd device that is attached with so many connections
+ * through nic, all bounded by reserve_buffer_bytes(), and that nobody uses yet.
+ * Appends what it changed to changes, a terminated string.
  */
 int reserve_memory(uint32_t index, size_t connections, const struct nic *nic,
 		   char changes[RESERVE_CHANGES_BYTES], struct failure *why);

@@ -256,6 +256,31 @@ static void reserve_of_the_administrator_stays(void **state)
 	assert_int_equal(number_in("/proc/sys/vm/page-cluster"), 5);
 }
 
+static void kernel_that_sizes_the_reserve_is_left_alone(void **state)
+{
+	(void)state;
+	static const char zoneinfo[] = "Node 0, zone      DMA\n"
+				       "  pages free     2000\n"
+				       "        boost    0\n"
+				       "        min      %u\n"
+				       "        low      900\n"
+				       "        managed  3840\n"
+				       "Node 0, zone    DMA32\n"
+				       "  pages free     60000\n"
+				       "        min      %u\n"
+				       "        protection: (0, 0, 0, 0)\n"
+				       "      nr_free_pages 2000\n";
+	char text[sizeof(zoneinfo) + 32];
+
+	snprintf(text, sizeof(text), zoneinfo, 16, 360);
+	write_file("/proc/zoneinfo", text);
+	assert_true(raised_to_kib(5) > 1539);
+	snprintf(text, sizeof(text), zoneinfo, 40, 640);
+	write_file("/proc/zoneinfo", text);
+	assert_int_equal(raised_to_kib(5), 1539);
+	unlink(below("/proc/zoneinfo"));
+}
+
 static void devices_that_are_there_need_their_share(void **state)
 {
 	(void)state;
@@ -384,6 +409,7 @@ int main(void)
 		cmocka_unit_test(check_has_the_exit_codes_of_nbd_client),
 		cmocka_unit_test(reserve_is_raised_and_told),
 		cmocka_unit_test(reserve_of_the_administrator_stays),
+		cmocka_unit_test(kernel_that_sizes_the_reserve_is_left_alone),
 		cmocka_unit_test(devices_that_are_there_need_their_share),
 		cmocka_unit_test(buffers_are_bounded_where_swap_is_remote),
 		cmocka_unit_test(unreadable_reserve_is_a_failure),

@@ -10,6 +10,7 @@
 #include "client-static/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,9 @@ enum {
 	PAGE_CLUSTER_MAX = 5,
 	/* The kernel's own: nobody has chosen it. */
 	BOOST_FACTOR_DEFAULT = 15000,
+
+	/* Zones of high memory have up to 512 KiB that min_free_kbytes does not count. */
+	OWN_RESERVE_MIN_KIB = 1024,
 
 	DEVICES_MAX = 256,
 };
@@ -181,13 +185,67 @@ static int change(const char *path, const char *name, uint64_t from, uint64_t to
 	return err;
 }
 
+/* One character of /proc/zoneinfo, where a line "  min  N" has the watermark of a zone in pages. */
+struct watermarks {
+	size_t matched; /* characters of the label that this line began with */
+	uint64_t zone_pages, pages;
+};
+
+static void take_character(struct watermarks *watermarks, char c)
+{
+	static const char label[] = "min";
+	size_t end = strlen(label);
+
+	if (c == '\n') {
+		watermarks->pages += watermarks->zone_pages;
+		watermarks->zone_pages = watermarks->matched = 0;
+	} else if (watermarks->matched == end && c >= '0' && c <= '9') {
+		watermarks->zone_pages = watermarks->zone_pages * 10 + (uint64_t)(c - '0');
+	} else if (watermarks->matched < end && c == label[watermarks->matched]) {
+		watermarks->matched++;
+	} else if (c != ' ') {
+		watermarks->matched = end + 1;
+	}
+}
+
+/* The min watermarks of all zones together. The file is long on a large machine. */
+static int read_watermarks_kib(uint64_t *ret)
+{
+	struct watermarks watermarks = {0};
+	char path[128], chunk[1024];
+	ssize_t length;
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "%s/proc/zoneinfo", system_root);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while ((length = read(fd, chunk, sizeof(chunk))) > 0)
+		for (ssize_t i = 0; i < length; i++)
+			take_character(&watermarks, chunk[i]);
+	if (length < 0)
+		err = -errno;
+	close(fd);
+	*ret = watermarks.pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+	return err;
+}
+
+/* A kernel with our patches adds to the watermarks what its nbd connections can hold. */
+static bool is_sized_by_kernel(uint64_t min_free_kib)
+{
+	uint64_t watermarks_kib;
+
+	return !read_watermarks_kib(&watermarks_kib) &&
+	       watermarks_kib >= min_free_kib + OWN_RESERVE_MIN_KIB;
+}
+
 static int raise_min_free(const struct reserve_needs *needs, char changes[RESERVE_CHANGES_BYTES])
 {
 	static const char path[] = "/proc/sys/vm/min_free_kbytes";
 	uint64_t wanted_kib = reserve_rule_kib(needs), current_kib;
 	int err = system_read_number(path, &current_kib);
 
-	if (err || wanted_kib <= current_kib)
+	if (err || wanted_kib <= current_kib || is_sized_by_kernel(current_kib))
 		return err;
 	err = change(path, "vm.min_free_kbytes", current_kib, wanted_kib, changes);
 	if (!err)

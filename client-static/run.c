@@ -19,6 +19,8 @@ struct session {
 	struct export_info export;
 	struct geometry geometry;
 	struct attach_device device;
+	struct nic nic;
+	int nic_error; /* why there is no nic */
 };
 
 static int open_connection(const struct attach_job *job, const struct address *address, int *ret_fd,
@@ -199,22 +201,24 @@ static void tell(const struct attach_job *job, const struct session *session)
 			 session->geometry.block_size_bytes);
 }
 
-/* Before the kernel has the socket: from then on its queue may take the reserve. */
-static void size_reserve(const struct attach_job *job, const struct attach_device *device,
+/*
+ * After the kernel has the sockets, for which it may have sized the reserve
+ * itself. The card was asked for before: then they were ours to ask.
+ */
+static void size_reserve(const struct attach_job *job, const struct session *session,
 			 char changes[RESERVE_CHANGES_BYTES])
 {
 	struct failure why;
-	struct nic nic;
-	int err;
+	int err = session->nic_error;
 
 	if (!reserve_buffer_bytes(job))
 		return;
-	err = nic_of_socket(device->fds[0], &nic);
 	if (err)
 		failure_set(&why, EXIT_PERMANENT, -err, "cannot find its network card: %s",
 			    strerror(-err));
 	else
-		err = reserve_memory(job->device_index, device->fd_count, &nic, changes, &why);
+		err = reserve_memory(job->device_index, session->device.fd_count, &session->nic,
+				     changes, &why);
 	if (err)
 		log_line("/dev/nb%u: swap without a larger reserve may hang this machine: %s",
 			 job->device_index, why.text);
@@ -264,12 +268,13 @@ static int attach_any(const struct attach_job *job, const struct netlink *netlin
 	exit_code = open_any(job, &addresses, &session);
 	if (exit_code)
 		return exit_code;
-	size_reserve(job, &session.device, changes);
+	session.nic_error = nic_of_socket(session.device.fds[0], &session.nic);
 	if (hand_over(job, netlink, &session, &why)) {
 		log_line("/dev/nb%u: %s", job->device_index, why.text);
 		close_connections(&session);
 		return why.exit_code;
 	}
+	size_reserve(job, &session, changes);
 	close_connections(&session);
 	finish(job, &session, changes);
 	tell(job, &session);
