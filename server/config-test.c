@@ -82,7 +82,9 @@ static void a_whole_file_is_read(void **state)
 				   "  copyonwrite = false\n  temporary = 0\n"
 				   "  exclusive = true\n  hold = 12h\n"
 				   "[swap/*]\nexportname = /srv/swap\nper_client = swap\n"
-				   "size = 512M\nquota = 20G\nexpire = 30d\nsparse = true\n",
+				   "size = 512M\nquota = 20G\nexpire = 30d\nsparse = true\n"
+				   "[root/*]\nexportname = debian.img\nper_client = cow\n"
+				   "cowdir = /srv/layers\n",
 				   &config),
 			 0);
 	assert_int_equal(config.listen_count, 3);
@@ -92,7 +94,7 @@ static void a_whole_file_is_read(void **state)
 	assert_int_equal(config.storage_threads, 8);
 	assert_string_equal(config.user, "nbd");
 	assert_string_equal(config.group, "disk");
-	assert_int_equal(config.export_count, 3);
+	assert_int_equal(config.export_count, 4);
 
 	set = &config.exports[0].set;
 	assert_string_equal(set->name, "root");
@@ -119,6 +121,10 @@ static void a_whole_file_is_read(void **state)
 	assert_int_equal(set->quota_bytes, UINT64_C(20) << 30);
 	assert_int_equal(set->expire_s, 30 * 24 * 60 * 60);
 	assert_true(set->sparse);
+	set = &config.exports[3].set;
+	assert_int_equal(set->per_client, PER_CLIENT_COW);
+	assert_int_equal(set->exclusive, EXCLUSIVE_ON);
+	assert_string_equal(set->cow_dir, "/srv/layers");
 	assert_non_null(strstr(messages, "config:10: splice has no effect"));
 	config_free(&config);
 }
@@ -193,7 +199,7 @@ static void mistakes_are_named(void **state)
 		 "max_threads = 65: must be a number from 0 to 64"},
 		{"[a]\nexportname = x\nfilesize = 1T\n", "config:3: filesize = 1T: must be a size"},
 		{"[a]\nexportname = x\nper_client = disk\n",
-		 "config:3: per_client = disk: must be swap"},
+		 "config:3: per_client = disk: must be swap or cow"},
 		{"[a]\nexportname = x\nper_client = swap\n",
 		 "config:1: section [a] has no size of 64k or more"},
 		{"[a]\nexportname = x\nper_client = swap\nsize = 1M\nexclusive = false\n",
@@ -203,6 +209,15 @@ static void mistakes_are_named(void **state)
 		{"[a]\nexportname = x\nquota = 1G\n", "config:1: section [a] has quota, expire"},
 		{"[a]\nper_client = swap\nsize = 1M\n",
 		 "config:1: section [a] has no exportname = DIRECTORY"},
+		{"[a]\nexportname = x\nper_client = cow\n",
+		 "config:1: section [a] has no cowdir = DIRECTORY"},
+		{"[a]\nexportname = x\ncowdir = y\n",
+		 "config:1: section [a] has a cowdir, which needs per_client = cow"},
+		{"[a]\nexportname = x\nper_client = cow\ncowdir = y\nquota = 1G\n",
+		 "config:1: section [a] has a quota, which needs size"},
+		{"[a]\nexportname = x\nper_client = cow\ncowdir = y\nsparse = true\n",
+		 "config:1: section [a] has sparse = true"},
+		{"[a]\nexportname = x\ncopyonwrite = true\n", "use per_client = cow and cowdir"},
 		{"[a]\nexportname = x\nexclusive = maybe\n",
 		 "config:3: exclusive = maybe: must be true or false"},
 		{"[a]\nexportname = x\nhold = 1w\n", "config:3: hold = 1w: must be a time"},
@@ -214,7 +229,6 @@ static void mistakes_are_named(void **state)
 		 "config:3: temporary is not implemented"},
 		{"[a]\nexportname = x\nauthfile = /etc/allow\n",
 		 "config:3: authfile is not impleme"},
-		{"[a]\nexportname = x\ncowdir = /tmp\n", "config:3: cowdir is not implemented"},
 		{"[a]\nexportname = x\nprerun = mkswap %s\n",
 		 "config:3: prerun is not implemented"},
 		{"[a]\nexportname = x\nmultifile = true\n",

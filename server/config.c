@@ -174,6 +174,13 @@ static int export_path(struct reader *reader, const struct rule *rule, const cha
 	return replace_string(export_field(reader, rule), value);
 }
 
+static int export_string(struct reader *reader, const struct rule *rule, const char *value)
+{
+	if (!*value)
+		return mistake(reader, "%s is empty: must be a directory", rule->key);
+	return replace_string(export_field(reader, rule), value);
+}
+
 static int export_size(struct reader *reader, const struct rule *rule, const char *value)
 {
 	if (size_parse(value, export_field(reader, rule)) < 0)
@@ -206,9 +213,12 @@ static int export_per_client(struct reader *reader, const struct rule *rule, con
 {
 	struct export_settings *set = &reader->export->set;
 
-	if (strcmp(value, "swap") != 0)
-		return mistake(reader, "%s = %s: must be swap", rule->key, value);
-	set->per_client = PER_CLIENT_SWAP;
+	if (!strcmp(value, "swap"))
+		set->per_client = PER_CLIENT_SWAP;
+	else if (!strcmp(value, "cow"))
+		set->per_client = PER_CLIENT_COW;
+	else
+		return mistake(reader, "%s = %s: must be swap or cow", rule->key, value);
 	if (set->exclusive == EXCLUSIVE_MACHINE)
 		set->exclusive = EXCLUSIVE_ON;
 	return 0;
@@ -252,7 +262,7 @@ static int warn(struct reader *reader, const struct rule *rule, const char *valu
 }
 
 #define NO_TLS "there is no TLS yet; remove it and keep the port on a trusted network"
-#define NO_COW "there is no copy-on-write yet; use readonly = true, and overlayfs on the client"
+#define NO_COW "use per_client = cow and cowdir, which keep what each machine writes"
 #define NO_RUN "run the command before the server starts"
 
 static const struct rule generic_rules[] = {
@@ -278,7 +288,7 @@ static const struct rule generic_rules[] = {
 static const struct rule export_rules[] = {
 	{"authfile", refuse, 0, "limit access with listenaddr and a firewall"},
 	{"copyonwrite", refuse_true, 0, NO_COW},
-	{"cowdir", refuse, 0, NO_COW},
+	{"cowdir", export_string, offsetof(struct export_settings, cow_dir), NULL},
 	{"description", export_description, offsetof(struct export_settings, description), NULL},
 	{"exclusive", export_exclusive, 0, NULL},
 	{"expire", export_time, offsetof(struct export_settings, expire_s), NULL},
@@ -494,7 +504,15 @@ static const char *check_section(const struct export_settings *set)
 	bool is_per_client = set->per_client != PER_CLIENT_NONE;
 
 	if (!set->path)
-		return is_per_client ? "has no exportname = DIRECTORY" : "has no exportname = FILE";
+		return set->per_client == PER_CLIENT_SWAP ? "has no exportname = DIRECTORY"
+							  : "has no exportname = FILE";
+	if ((set->per_client == PER_CLIENT_COW) != !!set->cow_dir)
+		return set->cow_dir ? "has a cowdir, which needs per_client = cow"
+				    : "has no cowdir = DIRECTORY, which per_client = cow needs";
+	if (set->per_client == PER_CLIENT_COW && set->quota_bytes && !set->size_bytes)
+		return "has a quota, which needs size, the most that each layer may take";
+	if (set->per_client == PER_CLIENT_COW && set->sparse)
+		return "has sparse = true: a layer is always sparse";
 	if (!is_per_client && (set->quota_bytes || set->expire_s || set->sparse))
 		return "has quota, expire or sparse, which need per_client";
 	if (is_per_client && set->exclusive == EXCLUSIVE_OFF)

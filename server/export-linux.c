@@ -8,6 +8,7 @@
  * otherwise).
  */
 #include "server/export.h"
+#include "server/layer-map.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,5 +111,20 @@ int export_lock(int fd, bool wait)
 		if (errno != EINTR)
 			return -errno;
 	}
+	return 0;
+}
+
+int layer_boot_id(char ret[BOOT_ID_BYTES])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, ret, BOOT_ID_BYTES - 1);
+	close(fd);
+	if (n != BOOT_ID_BYTES - 1)
+		return -EIO;
+	ret[n] = '\0';
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/nbd-proto.h"
+#include "server/layer.h"
 
 enum { ZEROES_BYTES = 256 << 10 };
 
@@ -44,6 +45,7 @@ void export_settings_free(struct export_settings *settings)
 	free(settings->name);
 	free(settings->path);
 	free(settings->description);
+	free(settings->cow_dir);
 	*settings = (struct export_settings){0};
 }
 
@@ -78,7 +80,7 @@ static int open_file(const struct export_settings *set, int *ret_fd, char *why, 
 	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK; /* no wait for the writer of a FIFO */
 	int fd, error;
 
-	flags |= set->readonly ? O_RDONLY : O_RDWR;
+	flags |= set->readonly || set->per_client ? O_RDONLY : O_RDWR;
 	if (set->sync)
 		flags |= O_DSYNC;
 	fd = open(set->path, flags);
@@ -110,6 +112,8 @@ static int measure(struct export *export, char *why, size_t why_size)
 	end = lseek(export->fd, 0, SEEK_END);
 	if (end < 0)
 		goto err;
+	if (export->set.per_client)
+		asked_bytes = 0; /* it is the size of a layer */
 	if (asked_bytes > (uint64_t)end) {
 		snprintf(why, why_size,
 			 "has %jd bytes, less than the size of %" PRIu64 " asked for",
@@ -135,6 +139,7 @@ struct export *export_make(struct export_settings *settings)
 		return NULL;
 	export->set = *settings;
 	export->fd = -1;
+	export->folder_fd = -1;
 	export->flags = transmission_flags(settings);
 	export->any_identity = is_pattern(settings->name);
 	TAILQ_INIT(&export->attached);
@@ -142,7 +147,7 @@ struct export *export_make(struct export_settings *settings)
 	return export;
 }
 
-static int open_and_measure(struct export *export, char *why, size_t why_size)
+int export_open_file(struct export *export, char *why, size_t why_size)
 {
 	int r = open_file(&export->set, &export->fd, why, why_size);
 
@@ -165,7 +170,7 @@ int export_open(struct export_settings *settings, struct export **ret, char *why
 	if (export->set.per_client)
 		r = per_client_open(export, why, why_size);
 	else
-		r = open_and_measure(export, why, why_size);
+		r = export_open_file(export, why, why_size);
 	if (r < 0) {
 		*settings = export->set;
 		export->set = (struct export_settings){0};
@@ -184,6 +189,10 @@ void export_close(struct export *export)
 		export->machines = machine->next_machine;
 		export_close(machine);
 	}
+	if (export->layer)
+		layer_close(export->layer);
+	if (export->folder_fd >= 0)
+		close(export->folder_fd);
 	if (export->fd >= 0)
 		close(export->fd);
 	free(export->identity);
@@ -277,11 +286,11 @@ static int advance(struct iovec **iov, int iov_count, size_t bytes)
 }
 
 /* preadv() or pwritev() until all of iov is done; -EIO at the end of the file. */
-static int transfer(struct export *export, ssize_t (*call)(int, const struct iovec *, int, off_t),
+static int transfer(int fd, ssize_t (*call)(int, const struct iovec *, int, off_t),
 		    struct iovec *iov, int iov_count, uint64_t offset_bytes)
 {
 	while (iov_count) {
-		ssize_t n = call(export->fd, iov, iov_count, (off_t)offset_bytes);
+		ssize_t n = call(fd, iov, iov_count, (off_t)offset_bytes);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -295,14 +304,42 @@ static int transfer(struct export *export, ssize_t (*call)(int, const struct iov
 	return 0;
 }
 
+int file_read(int fd, struct iovec *iov, int iov_count, uint64_t offset_bytes)
+{
+	return transfer(fd, preadv, iov, iov_count, offset_bytes);
+}
+
+int file_write(int fd, struct iovec *iov, int iov_count, uint64_t offset_bytes)
+{
+	return transfer(fd, pwritev, iov, iov_count, offset_bytes);
+}
+
 int export_read(struct export *export, struct iovec *iov, int iov_count, uint64_t offset_bytes)
 {
-	return transfer(export, preadv, iov, iov_count, offset_bytes);
+	if (export->layer)
+		return layer_read(export->layer, iov, iov_count, offset_bytes);
+	return file_read(export->fd, iov, iov_count, offset_bytes);
 }
 
 int export_write(struct export *export, struct iovec *iov, int iov_count, uint64_t offset_bytes)
 {
-	return transfer(export, pwritev, iov, iov_count, offset_bytes);
+	if (export->layer) {
+		int r = layer_write(export->layer, iov, iov_count, offset_bytes);
+
+		return !r && export->set.sync ? export_flush(export) : r;
+	}
+	return file_write(export->fd, iov, iov_count, offset_bytes);
+}
+
+static int sync_file(const struct export *export)
+{
+	if (export->layer)
+		return layer_flush(export->layer);
+	while (fdatasync(export->fd) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
 }
 
 int export_flush(struct export *export)
@@ -311,14 +348,10 @@ int export_flush(struct export *export)
 
 	if (error)
 		return error;
-	while (fdatasync(export->fd) < 0) {
-		if (errno == EINTR)
-			continue;
-		error = -errno;
+	error = sync_file(export);
+	if (error)
 		atomic_store(&export->flush_error, error);
-		return error;
-	}
-	return 0;
+	return error;
 }
 
 static int write_zeroes(struct export *export, uint64_t offset_bytes, uint64_t length_bytes)
@@ -352,6 +385,8 @@ int export_trim(struct export *export, uint64_t offset_bytes, uint64_t length_by
 {
 	int r;
 
+	if (export->layer)
+		return layer_trim(export->layer, offset_bytes, length_bytes);
 	if (is_reserved(export)) {
 		r = export_zero_range(export->fd, offset_bytes, length_bytes);
 		return refused(r) ? 0 : r;
@@ -370,6 +405,13 @@ int export_zero(struct export *export, uint64_t offset_bytes, uint64_t length_by
 {
 	int r;
 
+	if (export->layer && !no_hole) {
+		r = layer_zero(export->layer, offset_bytes, length_bytes);
+		if (!refused(r))
+			return r;
+	}
+	if (export->layer)
+		return write_zeroes(export, offset_bytes, length_bytes);
 	no_hole |= is_reserved(export);
 	if (!no_hole && !atomic_load(&export->cannot_punch)) {
 		r = export_punch(export->fd, offset_bytes, length_bytes);

@@ -60,6 +60,7 @@ struct storage_job {
 enum per_client {
 	PER_CLIENT_NONE,
 	PER_CLIENT_SWAP, /* a file of its own for each machine */
+	PER_CLIENT_COW,	 /* one image, and a writable layer for each machine */
 };
 
 enum exclusive {
@@ -78,6 +79,7 @@ struct export_settings {
 	enum exclusive exclusive;
 	unsigned int hold_s; /* EXCLUSIVE_ON: kept for a holder whose connection was lost */
 	enum per_client per_client;
+	char *cow_dir;	       /* PER_CLIENT_COW: the folder of the layers */
 	uint64_t quota_bytes;  /* of all machines together; 0: none */
 	unsigned int expire_s; /* a machine's file is removed when unused so long; 0: never */
 	bool sparse;	       /* PER_CLIENT_SWAP: the file reserves no space */
@@ -109,6 +111,9 @@ struct export
 	struct export_hold hold;
 
 	/* per-client.c. A section has the machines that are in use; fd is its folder. */
+	int folder_fd;		 /* of a section with per_client */
+	atomic_bool cannot_keep; /* of a section: its image */
+	struct layer *layer;	 /* of a machine: in place of fd */
 	struct export *section;	 /* of a machine's own export; else NULL */
 	struct export *machines; /* of a section, by next_machine */
 	struct export *next_machine;
@@ -163,6 +168,9 @@ void export_close(struct export *export);
  */
 struct export *export_make(struct export_settings *settings);
 
+/* Opens and measures the file of export. -errno with one clause in why. */
+int export_open_file(struct export *export, char *why, size_t why_size);
+
 /* Takes export over; -EEXIST when the name is taken, -ENOMEM. */
 int export_table_add(struct export_table *table, struct export *export);
 struct export *export_find(const struct export_table *table, const char *name, size_t length);
@@ -177,6 +185,10 @@ struct export *export_resolve(const struct export_table *table, const char *name
 /* 1 to IDENTITY_MAX_BYTES letters, digits and : . _ - not beginning with a dot: fit for a file. */
 bool export_is_identity(const char *text, size_t length);
 void export_table_free(struct export_table *table);
+
+/* preadv() or pwritev() of all of iov, which changes; -EIO at the end of the file; -errno. */
+int file_read(int fd, struct iovec *iov, int iov_count, uint64_t offset_bytes);
+int file_write(int fd, struct iovec *iov, int iov_count, uint64_t offset_bytes);
 
 /*
  * What the storage threads call. The range lies inside the export. All return 0
@@ -237,8 +249,8 @@ int per_client_find(struct export *section, struct storage *storage, const char 
 		    void (*opened)(void *arg), void *arg, struct export **ret, char *why,
 		    size_t why_size);
 
-/* Closes the machines' exports that nobody uses any more. Not while one of their jobs runs. */
-void per_client_sweep(struct export *section);
+/* Closes, on a storage thread, the machines' exports that nobody uses any more. */
+void per_client_sweep(struct export *section, struct storage *storage);
 
 /* Removes, on a storage thread, what was not used for expire_s; notes that what is in use is. */
 void per_client_expire(struct export *section, struct storage *storage);
@@ -252,6 +264,10 @@ void per_client_expire(struct export *section, struct storage *storage);
  */
 int swap_file_open(int folder_fd, const struct export_settings *set, const char *identity,
 		   int *ret_fd, char *why, size_t why_size);
+
+/* A machine_file_remover. */
+int swap_file_remove(int folder_fd, const char *identity, time_t before_s, char *why,
+		     size_t why_size);
 
 /* storage-pool.c */
 

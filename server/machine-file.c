@@ -109,44 +109,52 @@ int machine_file_each(int folder_fd, const char *suffix,
 	return r;
 }
 
-static int remove_opened(int folder_fd, const char *name, int fd, char *why, size_t why_size)
+int machine_file_seize(int folder_fd, const char *name, time_t before_s, int *ret_fd, char *why,
+		       size_t why_size)
 {
-	int r = unlinkat(folder_fd, name, 0) < 0
-			? failed(why, why_size, name, "cannot remove", errno)
-			: 0;
-
-	close(fd); /* after the name is gone, so that nobody gets the lock of a removed file */
-	return r;
-}
-
-int machine_file_remove(int folder_fd, const char *name, char *why, size_t why_size)
-{
+	struct stat st;
 	int fd, r = open_locked(folder_fd, name, &fd, why, why_size);
 
-	return r < 0 ? r : remove_opened(folder_fd, name, fd, why, why_size);
+	if (r < 0)
+		return r;
+	if (before_s == ANY_AGE || (fstat(fd, &st) == 0 && st.st_mtime < before_s)) {
+		*ret_fd = fd;
+		return 0;
+	}
+	close(fd);
+	snprintf(why, why_size, "%s: was used meanwhile", name);
+	return -EBUSY;
 }
+
+struct expiry {
+	const char *suffix;
+	machine_file_remover *remover;
+	time_t before_s;
+};
 
 static void expire(int folder_fd, const char *name, void *arg)
 {
-	time_t before_s = *(time_t *)arg;
-	char why[WHY_BYTES];
+	const struct expiry *expiry = arg;
+	char identity[MACHINE_FILE_BYTES], why[WHY_BYTES];
 	struct stat st;
-	int fd;
+	int r;
 
-	if (fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_mtime >= before_s ||
-	    open_locked(folder_fd, name, &fd, why, sizeof(why)) < 0)
+	if (fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
+	    st.st_mtime >= expiry->before_s)
 		return;
-	if (fstat(fd, &st) < 0 || st.st_mtime >= before_s) {
-		close(fd);
-		return;
-	}
-	if (remove_opened(folder_fd, name, fd, why, sizeof(why)) < 0)
-		log_line("%s", why);
-	else
+	snprintf(identity, sizeof(identity), "%.*s", (int)(strlen(name) - strlen(expiry->suffix)),
+		 name);
+	r = expiry->remover(folder_fd, identity, expiry->before_s, why, sizeof(why));
+	if (!r)
 		log_line("%s: removed: not used for longer than expire", name);
+	else if (r != -EBUSY)
+		log_line("cannot remove %s", why);
 }
 
-int machine_file_expire(int folder_fd, const char *suffix, time_t before_s)
+int machine_file_expire(int folder_fd, const char *suffix, machine_file_remover *remover,
+			time_t before_s)
 {
-	return machine_file_each(folder_fd, suffix, expire, &before_s);
+	struct expiry expiry = {suffix, remover, before_s};
+
+	return machine_file_each(folder_fd, suffix, expire, &expiry);
 }

@@ -26,10 +26,21 @@ int machine_file_lock_folder(int folder_fd);
 int machine_file_each(int folder_fd, const char *suffix,
 		      void (*each)(int folder_fd, const char *name, void *arg), void *arg);
 
-/* Removes a file that nobody has open. -EBUSY, or another -errno with the reason in why. */
-int machine_file_remove(int folder_fd, const char *name, char *why, size_t why_size);
+enum { ANY_AGE = -1 };
 
-/* Removes, and logs, those that nobody has open and nobody has used since before_s. */
-int machine_file_expire(int folder_fd, const char *suffix, time_t before_s);
+/*
+ * Opens and locks a file to remove it. -EBUSY when another process has it, or when it was
+ * used at or after before_s (not ANY_AGE). -errno with the reason in why.
+ */
+int machine_file_seize(int folder_fd, const char *name, time_t before_s, int *ret_fd, char *why,
+		       size_t why_size);
+
+/* Removes the file of identity under the conditions of machine_file_seize(). */
+typedef int machine_file_remover(int folder_fd, const char *identity, time_t before_s, char *why,
+				 size_t why_size);
+
+/* Removes, and logs, the files with the suffix that nobody has used since before_s. -errno. */
+int machine_file_expire(int folder_fd, const char *suffix, machine_file_remover *remover,
+			time_t before_s);
 
 #endif

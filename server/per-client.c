@@ -16,42 +16,108 @@
 
 #include "common/log.h"
 #include "server/export.h"
+#include "server/layer.h"
 #include "server/machine-file.h"
+
+static int open_folder(struct export *section, const char *path, char *why, size_t why_size)
+{
+	section->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (section->folder_fd < 0) {
+		int error = errno;
+
+		snprintf(why, why_size, "cannot open the directory %s: %s", path, strerror(error));
+		return -error;
+	}
+	if (faccessat(section->folder_fd, ".", W_OK, 0) < 0) {
+		snprintf(why, why_size, "cannot make files in the directory %s: %s", path,
+			 strerror(errno));
+		return -EACCES;
+	}
+	return 0;
+}
 
 int per_client_open(struct export *section, char *why, size_t why_size)
 {
-	section->fd = open(section->set.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (section->fd < 0) {
-		int error = errno;
+	int r;
 
-		snprintf(why, why_size, "cannot open the directory: %s", strerror(error));
-		return -error;
+	if (section->set.per_client == PER_CLIENT_SWAP) {
+		section->size_bytes = section->set.size_bytes;
+		return open_folder(section, section->set.path, why, why_size);
 	}
-	if (faccessat(section->fd, ".", W_OK, 0) < 0) {
-		snprintf(why, why_size, "cannot make files in the directory: %s", strerror(errno));
-		return -EACCES;
-	}
-	section->size_bytes = section->set.size_bytes;
+	r = export_open_file(section, why, why_size);
+	return r < 0 ? r : open_folder(section, section->set.cow_dir, why, why_size);
+}
+
+static int open_swap(struct export *machine, char *why, size_t why_size)
+{
+	struct export *section = machine->section;
+	struct stat st;
+	int r = swap_file_open(section->folder_fd, &section->set, machine->identity, &machine->fd,
+			       why, why_size);
+
+	if (r < 0)
+		return r;
+	if (fstat(machine->fd, &st) < 0)
+		return -errno;
+	machine->size_bytes = (uint64_t)st.st_size;
+	export_probe(machine);
 	return 0;
+}
+
+/* The generation is told to the client, which can refuse another one when it comes back. */
+static int describe(struct export *machine)
+{
+	const char *own = machine->set.description;
+	char *text;
+
+	if (asprintf(&text, "%s%sgeneration %s", own ?: "", own ? "; " : "",
+		     layer_generation(machine->layer)) < 0)
+		return -ENOMEM;
+	free(machine->set.description);
+	machine->set.description = text;
+	return 0;
+}
+
+/* So that its layer finds the image when that is replaced by a new one. */
+static void keep_image(struct export *section, const struct layer_image *image)
+{
+	int r = layer_keep_image(section->folder_fd, image);
+
+	if (r < 0 && !atomic_exchange(&section->cannot_keep, true))
+		log_line("export \"%s\": %s cannot be kept for its layers when it is replaced: "
+			 "no link in %s: %s",
+			 section->set.name, section->set.path, section->set.cow_dir, strerror(-r));
+}
+
+static int open_layer(struct export *machine, char *why, size_t why_size)
+{
+	struct export *section = machine->section;
+	struct layer_limits limits = {section->set.size_bytes, section->set.quota_bytes};
+	struct layer_image image;
+	int r = layer_image_of(section->fd, &image);
+
+	if (r < 0)
+		return r;
+	keep_image(section, &image);
+	r = layer_open(section->folder_fd, machine->identity, &image, &limits, &machine->layer, why,
+		       why_size);
+	if (r < 0)
+		return r;
+	machine->size_bytes = layer_size_bytes(machine->layer);
+	machine->cannot_read_cached = true;
+	return describe(machine);
 }
 
 static int open_machine(struct storage_job *job)
 {
-	struct export *machine = job->export, *section = machine->section;
+	struct export *machine = job->export;
 	char why[WHY_BYTES] = "";
-	struct stat st;
-	int r = swap_file_open(section->fd, &section->set, machine->identity, &machine->fd, why,
-			       sizeof(why));
+	int r = machine->set.per_client == PER_CLIENT_SWAP ? open_swap(machine, why, sizeof(why))
+							   : open_layer(machine, why, sizeof(why));
 
-	if (!r && fstat(machine->fd, &st) < 0)
-		r = -errno;
-	if (r < 0) {
-		machine->open_why = strdup(why);
-		return r;
-	}
-	machine->size_bytes = (uint64_t)st.st_size;
-	export_probe(machine);
-	return 0;
+	if (r < 0)
+		machine->open_why = strdup(why[0] ? why : strerror(-r));
+	return r;
 }
 
 static void machine_opened(struct storage_job *job)
@@ -81,6 +147,7 @@ static struct export *make_machine(struct export *section, const char *identity)
 	set.name = name_of(section, identity);
 	set.path = strdup(section->set.path);
 	set.description = section->set.description ? strdup(section->set.description) : NULL;
+	set.cow_dir = NULL;
 	if (!set.name || !set.path || (section->set.description && !set.description))
 		goto err_settings;
 	machine = export_make(&set);
@@ -148,6 +215,49 @@ int per_client_find(struct export *section, struct storage *storage, const char 
 	return 0;
 }
 
+static void touch(struct export *machine)
+{
+	if (machine->layer)
+		layer_touch(machine->layer);
+	else if (machine->fd >= 0)
+		export_touch(machine->fd);
+}
+
+/* What was not flushed is lost when the host stops, unless the layer says that it is there. */
+static int close_machine(struct storage_job *job)
+{
+	struct export *machine = job->export;
+
+	touch(machine);
+	return machine->layer ? export_flush(machine) : 0;
+}
+
+static void unlink_machine(struct export *machine)
+{
+	struct export **place = &machine->section->machines;
+
+	while (*place != machine)
+		place = &(*place)->next_machine;
+	*place = machine->next_machine;
+}
+
+static void machine_closed(struct storage_job *job)
+{
+	struct export *machine = job->export;
+	void (*opened)(void *arg) = machine->opened;
+	void *arg = machine->opened_arg;
+
+	if (job->result < 0) {
+		log_line("export \"%s\": cannot be flushed: %s", machine->set.name,
+			 strerror(-job->result));
+		machine->is_ready = true; /* and its flush_error with it */
+	} else {
+		unlink_machine(machine);
+		export_close(machine);
+	}
+	opened(arg); /* whoever came meanwhile */
+}
+
 /* A flush that failed is remembered for as long as the server runs. */
 static bool is_unused(const struct export *machine)
 {
@@ -155,30 +265,35 @@ static bool is_unused(const struct export *machine)
 	       !atomic_load(&machine->flush_error);
 }
 
-void per_client_sweep(struct export *section)
+void per_client_sweep(struct export *section, struct storage *storage)
 {
-	struct export **place = &section->machines;
+	struct export *machine, *next;
 
-	while (*place) {
-		struct export *machine = *place;
-
-		if (!is_unused(machine)) {
-			place = &machine->next_machine;
+	for (machine = section->machines; machine; machine = next) {
+		next = machine->next_machine;
+		if (!is_unused(machine))
+			continue;
+		if (machine->open_error) {
+			unlink_machine(machine);
+			export_close(machine);
 			continue;
 		}
-		*place = machine->next_machine;
-		if (machine->fd >= 0)
-			export_touch(machine->fd);
-		export_close(machine);
+		machine->is_ready = false;
+		machine->open_job.call = close_machine;
+		machine->open_job.done = machine_closed;
+		storage_submit(storage, &machine->open_job);
 	}
 }
 
 static int expire_files(struct storage_job *job)
 {
 	const struct export *section = job->export;
+	time_t before_s = time(NULL) - (time_t)section->set.expire_s;
 
-	return machine_file_expire(section->fd, SWAP_SUFFIX,
-				   time(NULL) - (time_t)section->set.expire_s);
+	if (section->set.per_client == PER_CLIENT_SWAP)
+		return machine_file_expire(section->folder_fd, SWAP_SUFFIX, swap_file_remove,
+					   before_s);
+	return machine_file_expire(section->folder_fd, LAYER_SUFFIX, layer_remove, before_s);
 }
 
 static void files_expired(struct storage_job *job)
@@ -196,8 +311,8 @@ void per_client_expire(struct export *section, struct storage *storage)
 	if (!section->set.expire_s || section->is_expiring)
 		return;
 	for (struct export *machine = section->machines; machine; machine = machine->next_machine) {
-		if (machine->is_ready && machine->fd >= 0)
-			export_touch(machine->fd);
+		if (machine->is_ready)
+			touch(machine);
 	}
 	section->is_expiring = true;
 	section->open_job = (struct storage_job){

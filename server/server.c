@@ -145,7 +145,7 @@ static void sweep_machines(struct server *server)
 		return;
 	server->machine_left = false;
 	for (size_t i = 0; i < server->exports.count; i++)
-		per_client_sweep(server->exports.list[i]);
+		per_client_sweep(server->exports.list[i], server->storage);
 }
 
 static void check_deadlines(struct server *server)

@@ -148,10 +148,10 @@ static void what_is_open_belongs_to_one_process(void **state)
 	assert_int_equal(open_swap("pc1", MIB, 0, &first), 0);
 	assert_int_equal(open_swap("pc1", MIB, 0, &second), -EBUSY);
 	assert_non_null(strstr(why, "in use by another server"));
-	assert_int_equal(machine_file_remove(folder_fd, "pc1.swap", why, sizeof(why)), -EBUSY);
+	assert_int_equal(swap_file_remove(folder_fd, "pc1", ANY_AGE, why, sizeof(why)), -EBUSY);
 	assert_true(is_there("pc1.swap"));
 	close(first);
-	assert_int_equal(machine_file_remove(folder_fd, "pc1.swap", why, sizeof(why)), 0);
+	assert_int_equal(swap_file_remove(folder_fd, "pc1", ANY_AGE, why, sizeof(why)), 0);
 	assert_false(is_there("pc1.swap"));
 }
 
@@ -165,7 +165,8 @@ static void only_what_nobody_used_is_removed(void **state)
 	age("used.swap", 1000);
 	age("pc2.swap", 1000);
 	age("pc3.swap", 10);
-	assert_int_equal(machine_file_expire(folder_fd, SWAP_SUFFIX, time(NULL) - 100), 0);
+	assert_int_equal(
+		machine_file_expire(folder_fd, SWAP_SUFFIX, swap_file_remove, time(NULL) - 100), 0);
 	assert_true(is_there("used.swap"));
 	assert_false(is_there("pc2.swap"));
 	assert_true(is_there("pc3.swap"));
@@ -174,7 +175,8 @@ static void only_what_nobody_used_is_removed(void **state)
 	/* To open it is to use it. */
 	assert_int_equal(open_swap("used", MIB, 0, &fd), 0);
 	close(fd);
-	assert_int_equal(machine_file_expire(folder_fd, SWAP_SUFFIX, time(NULL) - 100), 0);
+	assert_int_equal(
+		machine_file_expire(folder_fd, SWAP_SUFFIX, swap_file_remove, time(NULL) - 100), 0);
 	assert_true(is_there("used.swap"));
 	log_to(NULL);
 }

@@ -133,3 +133,19 @@ int swap_file_open(int folder_fd, const struct export_settings *set, const char 
 	r = make_if_missing(folder_fd, set, name, why, why_size);
 	return r < 0 ? r : machine_file_open(folder_fd, name, ret_fd, why, why_size);
 }
+
+int swap_file_remove(int folder_fd, const char *identity, time_t before_s, char *why,
+		     size_t why_size)
+{
+	char name[MACHINE_FILE_BYTES];
+	int fd, r;
+
+	snprintf(name, sizeof(name), "%s%s", identity, SWAP_SUFFIX);
+	r = machine_file_seize(folder_fd, name, before_s, &fd, why, why_size);
+	if (r < 0)
+		return r;
+	if (unlinkat(folder_fd, name, 0) < 0)
+		r = failed(why, why_size, name);
+	close(fd);
+	return r;
+}
