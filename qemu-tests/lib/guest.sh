@@ -91,6 +91,12 @@ drain() { # PAGES [SECONDS]
 	echo "$1 ${2:-10}" >"$memdrain/drain" || fail "drain $*: see the kernel's message"
 }
 
+# A drain takes free objects of the network's caches too, so that each allocation needs a page.
+drain_objects() {
+	load_memdrain
+	echo 1 >"$memdrain/objects"
+}
+
 # Gives the memory back; needs none for that.
 drain_end() {
 	echo 1 >&8

@@ -7,6 +7,8 @@
  *   /sys/kernel/memdrain/drain    write "PAGES SECONDS": returns when only PAGES are free
  *   /sys/kernel/memdrain/release  write anything: returns when all pages are given back
  *   /sys/kernel/memdrain/report   what the drain that runs, or the last one, has seen
+ *   /sys/kernel/memdrain/places   what the lack of memory did, by place: places.c
+ *   /sys/kernel/memdrain/objects  write 1: take free objects of the network's caches too: objects.c
  *
  * One timer on each CPU does everything in its softirq, so that neither user space nor a kernel
  * thread has to run for the drain to hold or to end. The pages hang on one list by page->lru:
@@ -74,6 +76,7 @@ static struct {
 static DEFINE_MUTEX(starting);
 static struct cpumask reached;	     /* CPUs that have found the goal reached since the start */
 static bool highatomic_out_of_reach; /* seen: an allocation failed although pages were left */
+static unsigned long refused_pages;  /* how many were left then */
 static struct zone *zones[MAX_ZONES];
 static unsigned int zone_count;
 static DECLARE_WAIT_QUEUE_HEAD(state_changed);
@@ -222,6 +225,7 @@ static bool take_excess(void)
 static void give_missing(unsigned long pages)
 {
 	if (!highatomic_out_of_reach && reachable_pages() > drain.goal_pages) {
+		refused_pages = reachable_pages();
 		highatomic_out_of_reach = true;
 		pages = drain.goal_pages;
 	}
@@ -263,6 +267,7 @@ static void let_go(const char *why)
 		why, ktime_ms_delta(drain.end, drain.start), drain.held_pages,
 		drain.lowest_free_pages, drain.highest_free_pages, drain.retaken_pages,
 		drain.written_pages);
+	places_print();
 }
 
 static void give_pages(void)
@@ -271,7 +276,7 @@ static void give_pages(void)
 
 	for (pages = 0; drain.held_pages && pages < PAGES_PER_TICK; pages++)
 		give_one();
-	if (!drain.held_pages)
+	if (objects_give() && !drain.held_pages)
 		set_state(IDLE);
 }
 
@@ -295,6 +300,7 @@ static enum hrtimer_restart tick(struct hrtimer *timer)
 			let_go("time is over");
 		else
 			reach_goal();
+		objects_take();
 		break;
 	case RELEASING:
 		give_pages();
@@ -400,11 +406,12 @@ static ssize_t report_show(struct kobject *kobj, struct kobj_attribute *attr, ch
 	size = sysfs_emit(text,
 			  "state %s\ngoal_pages %lu\nheld_pages %lu\nmost_held_pages %lu\n"
 			  "lowest_free_pages %lu\nhighest_free_pages %lu\nretaken_pages %lu\n"
-			  "written_pages %lu\nooms_held_off %lu\nduration_ms %lld\n",
+			  "written_pages %lu\nooms_held_off %lu\nrefused_pages %lu\n"
+			  "duration_ms %lld\n",
 			  state_name[drain.state], drain.goal_pages, drain.held_pages,
 			  drain.most_held_pages, drain.lowest_free_pages, drain.highest_free_pages,
 			  drain.retaken_pages, drain.written_pages, drain.ooms_held_off,
-			  ktime_ms_delta(drain.end, drain.start));
+			  refused_pages, ktime_ms_delta(drain.end, drain.start));
 	spin_unlock_bh(&drain.lock);
 	return size;
 }
@@ -438,11 +445,8 @@ static struct kobj_attribute release_attribute =
 static struct kobj_attribute report_attribute = __ATTR_RO(report);
 
 static const struct attribute *const attributes[] = {
-	&drain_attribute.attr,
-	&release_attribute.attr,
-	&report_attribute.attr,
-	&places_attribute.attr,
-	NULL,
+	&drain_attribute.attr,	&release_attribute.attr, &report_attribute.attr,
+	&places_attribute.attr, &objects_attribute.attr, NULL,
 };
 
 static int __init find_zones(void)
@@ -476,6 +480,7 @@ static int __init memdrain_init(void)
 			     HRTIMER_MODE_REL_PINNED_SOFT);
 		per_cpu_ptr(&timer, cpu)->function = tick;
 	}
+	objects_init();
 	directory = kobject_create_and_add("memdrain", kernel_kobj);
 	if (!directory)
 		return -ENOMEM;

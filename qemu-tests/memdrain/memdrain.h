@@ -14,4 +14,19 @@ extern struct kobj_attribute places_attribute;
 int places_start(void);
 void places_stop(void);
 
+/* Prints the table as messages of the kernel, for a guest that says nothing more. Any context. */
+void places_print(void);
+
+/*
+ * /sys/kernel/memdrain/objects, whether free objects of the network's caches are taken too, and
+ * how many are held: see objects.c.
+ */
+extern struct kobj_attribute objects_attribute;
+
+void objects_init(void);
+
+/* In a tick, under the lock of the drain. give returns true when nothing is held any more. */
+void objects_take(void);
+bool objects_give(void);
+
 #endif

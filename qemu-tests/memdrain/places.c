@@ -10,7 +10,8 @@
  *   reserve-N  2^N pages (N > 0) came from the reserve: free memory was below the watermarks
  *
  * Attempts with __GFP_NORETRY for more than one page count as failed nowhere: page fragments and
- * kvmalloc() make them first and then ask for less.
+ * kvmalloc() make them first and then ask for less. Nor do those with __GFP_NOMEMALLOC: they are
+ * told to leave the reserve alone, and kmalloc_reserve() for one asks again when it may have it.
  */
 #define pr_fmt(fmt) "memdrain: " fmt
 
@@ -174,7 +175,9 @@ static void on_page_alloc(void *unused, struct page *page, unsigned int order, g
 {
 	unsigned long address;
 
-	if (page ? !order || !page_is_pfmemalloc(page) : order && (gfp & __GFP_NORETRY))
+	if (page && (!order || !page_is_pfmemalloc(page)))
+		return;
+	if (!page && ((gfp & __GFP_NOMEMALLOC) || (order && (gfp & __GFP_NORETRY))))
 		return;
 	address = calling_place();
 	if (address)
@@ -216,6 +219,16 @@ static ssize_t places_show(struct kobject *kobj, struct kobj_attribute *attr, ch
 	if (not_counted || i < used)
 		size += sysfs_emit_at(text, size, "not-shown - %lu\n", not_counted + used - i);
 	return size;
+}
+
+void places_print(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < READ_ONCE(used); i++) {
+		pr_info("%s order %u at %ps: %lu\n", kind_name[places[i].kind], places[i].order,
+			(void *)places[i].address, places[i].count);
+	}
 }
 
 static ssize_t places_store(struct kobject *kobj, struct kobj_attribute *attr, const char *text,

@@ -2,13 +2,15 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="TCP sends again what was lost while nothing but the reserve is free"
 ROOT=ram SWAP=512M MEM=128M TIMEOUT=90
+APPEND=rootfstype=ramfs # the programs themselves are not swapped out
 KERNELS=''
 KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the reserve
 
 guest() {
 	loss 5
+	drain_objects
 	swap_drained 96 15
-	failed=$(drops failed '(tcp_fragment|tso_fragment|tcp_mtu_probe|tcp_trim_head)')
+	failed=$(drops failed 'tcp_(fragment|write_xmit|mtu_probe|trim_head)')
 	[ "$failed" = 0 ] || fail "$failed allocations of TCP's timers and ACKs failed"
 	[ "$(drain_saw written_pages)" -ge 256 ] ||
 		fail "only $(drain_saw written_pages) pages were written in 15 s"

@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="virtio_net goes on receiving while only the reserve is free"
 ROOT=ram SWAP=512M MEM=128M TIMEOUT=90
+APPEND=rootfstype=ramfs # the programs themselves are not swapped out
 KERNELS=''
 KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the reserve
 

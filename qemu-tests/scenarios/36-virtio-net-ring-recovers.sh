@@ -3,6 +3,7 @@
 # With 16 pages the reserve itself runs out every now and then, and the ring cannot be filled.
 DESCRIPTION="virtio_net goes on when the ring could not be filled even from the reserve"
 ROOT=ram SWAP=512M MEM=128M TIMEOUT=90
+APPEND=rootfstype=ramfs # the programs themselves are not swapped out
 KERNELS=''
 KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the reserve
 
