@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # nbd-server.
 
-SERVER_STAGES := options size address config load listen loop-epoll server connection payload \
+SERVER_STAGES := options size address config machines load listen loop-epoll server connection payload \
 		 splice negotiate claim serve reply flush storage-pool export export-linux \
 		 per-client swap-file layer layer-map machine-file daemon
 SERVER_SRC    := $(SERVER_STAGES:%=server/%.c)

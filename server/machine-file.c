@@ -53,7 +53,7 @@ static int open_locked(int folder_fd, const char *name, int *ret_fd, char *why, 
 	close(fd);
 	if (r != -EWOULDBLOCK)
 		return failed(why, why_size, name, "cannot use", -r);
-	snprintf(why, why_size, "%s: in use by another server", name);
+	snprintf(why, why_size, "%s: in use by another process", name);
 	return -EBUSY;
 }
 

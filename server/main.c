@@ -53,6 +53,13 @@ static void read_config(const struct options *options, struct config *config)
 		die(EXIT_USAGE, "%s: has no section of an export", options->config_path);
 }
 
+_Noreturn static void tend_machines(const struct options *options, const struct config *config)
+{
+	int r = options->reset ? machines_reset(config, options->reset) : machines_list(config);
+
+	exit(r < 0 ? 1 : 0);
+}
+
 /* Where the command line and the configuration want it, the command line first. */
 static void open_listeners(const struct options *options, const struct config *config)
 {
@@ -123,6 +130,8 @@ int main(int argc, char **argv)
 	if (options.output_section)
 		print_section(&options);
 	read_config(&options, &config);
+	if (options.list_machines || options.reset)
+		tend_machines(&options, &config);
 	raise_descriptor_limit();
 	if (options.inetd)
 		daemon_log(); /* standard error is the client's socket */

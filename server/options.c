@@ -13,7 +13,7 @@
 #include "common/log.h"
 #include "server/server.h"
 
-enum { OPTION_PORT = 256 };
+enum { OPTION_PORT = 256, OPTION_MACHINES, OPTION_RESET };
 
 static const struct option_help {
 	const char *name;
@@ -30,6 +30,8 @@ static const struct option_help {
 	{"dont-fork", 'd', NULL, "the same"},
 	{"inetd", 'i', NULL, "serve one client on standard input"},
 	{"output-config", 'o', "NAME", "print the command line as a section NAME, and exit"},
+	{"machines", OPTION_MACHINES, NULL, "list what machines have in per_client, and exit"},
+	{"reset", OPTION_RESET, "NAME", "remove what the machine NAME has, and exit"},
 	{"authorize-file", 'l', "FILE", "refused: not implemented"},
 	{"copy-on-write", 'c', NULL, "refused: not implemented"},
 	{"multi-file", 'm', NULL, "refused: not implemented"},
@@ -133,6 +135,12 @@ static void take_option(struct options *options, int letter, const char *value)
 	case 'o':
 		options->output_section = value;
 		break;
+	case OPTION_MACHINES:
+		options->list_machines = true;
+		break;
+	case OPTION_RESET:
+		options->reset = value;
+		break;
 	case 'l':
 		usage("-l is not implemented: limit access with IP:PORT and a firewall");
 	case 'c':
@@ -231,5 +239,7 @@ void options_parse(int argc, char **argv, struct options *ret)
 		usage("say PORT and FILE, or -C CONFIG");
 	if (!options.file && (options.readonly || options.output_section))
 		usage("%s is for the form with PORT and FILE", options.readonly ? "-r" : "-o");
+	if (!options.config_path && (options.list_machines || options.reset))
+		usage("%s needs -C CONFIG", options.reset ? "--reset" : "--machines");
 	*ret = options;
 }

@@ -81,6 +81,15 @@ struct config {
 int config_read(const char *path, struct config *ret);
 void config_free(struct config *config);
 
+/* machines.c */
+
+/*
+ * Prints a table of the files of all machines, or removes the file of one (NAME/IDENTITY)
+ * that nobody uses. Mistakes are logged; -errno.
+ */
+int machines_list(const struct config *config);
+int machines_reset(const struct config *config, const char *name);
+
 /* load.c */
 
 struct server;
@@ -99,6 +108,8 @@ void load_again(struct server *server);
 struct options {
 	const char *config_path;
 	const char *pid_path;
+	const char *reset; /* --reset: a machine whose file is removed */
+	bool list_machines;
 	const char *output_section; /* -o: print a config section and exit */
 	struct listen_address listen;
 	bool listen_given;

@@ -147,7 +147,7 @@ static void what_is_open_belongs_to_one_process(void **state)
 	(void)state;
 	assert_int_equal(open_swap("pc1", MIB, 0, &first), 0);
 	assert_int_equal(open_swap("pc1", MIB, 0, &second), -EBUSY);
-	assert_non_null(strstr(why, "in use by another server"));
+	assert_non_null(strstr(why, "in use by another process"));
 	assert_int_equal(swap_file_remove(folder_fd, "pc1", ANY_AGE, why, sizeof(why)), -EBUSY);
 	assert_true(is_there("pc1.swap"));
 	close(first);

@@ -109,3 +109,25 @@ printf x | dd of="$work/layers/pc1.map" bs=1 seek=20 conv=notrunc status=none
 server_start -C "$work/config"
 refused 'pc1.map is damaged' root/pc1 'read 0 4k'
 server_stop
+
+# What there is, and one that begins anew.
+config 'size = 8M' '[swap]' "exportname = $work/swaps" 'per_client = swap' 'size = 1M'
+mkdir "$work/swaps"
+server_start -C "$work/config"
+works swap 'write -P 0x77 0 4k'
+"$nbd_server" -C "$work/config" --machines >"$work/machines"
+grep -qE '^root/pc2 +layer +16384 +[0-9]+  20[0-9-]+ [0-9:]+  free$' "$work/machines" ||
+	fail "$(cat "$work/machines")"
+grep -qE '^swap/127\.0\.0\.1 +swap +1024 +1024 ' "$work/machines" || fail "$(cat "$work/machines")"
+"$nbd_server" -C "$work/config" --reset root/pc1 2>"$work/message"
+expect 'generation of pc1 anew' "$(generation_of root/pc10)" "$(generation_of root/pc1)"
+nbdcopy "$uri/root/pc1" "$work/copy"
+cmp "$work/image" "$work/copy"
+! flock -n "$work/layers/pc2.cow" "$nbd_server" -C "$work/config" --reset root/pc2 2>"$work/message" ||
+	fail 'reset of what is in use'
+grep -q 'pc2.cow: in use by another process' "$work/message" || fail "$(cat "$work/message")"
+for wrong in root/nobody swap/ root/../x image nothing/pc1; do
+	! "$nbd_server" -C "$work/config" --reset "$wrong" 2>"$work/message" || fail "reset $wrong"
+	expect "reset $wrong: lines" 1 "$(wc -l <"$work/message")"
+done
+server_stop

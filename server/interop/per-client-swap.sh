@@ -74,7 +74,7 @@ refused 'no export of this name' swap 'read 0 4k'
 # What a second server on the same folder would hold.
 export uri work
 export -f io refused works fail
-flock -n "$work/swap/pc1.swap" bash -c "refused 'in use by another server' swap/pc1 'read 0 4k'"
+flock -n "$work/swap/pc1.swap" bash -c "refused 'in use by another process' swap/pc1 'read 0 4k'"
 works swap/pc1 'read -P 0x11 0 64k'
 server_stop
 
