@@ -182,7 +182,7 @@ static const struct test tests[] = {
 	{"loopback-questions", false, QUESTIONS, 64, ANSWER_BYTES},
 	{"card-send", true, 1, CARD_BYTES, 1},
 	{"card-receive", true, 1, 1, CARD_BYTES},
-	{"card-questions", true, QUESTIONS, 64, ANSWER_BYTES},
+	{"card-questions", true, 3 * QUESTIONS, 64, ANSWER_BYTES},
 };
 
 static void run(const struct test *test, int fd)

@@ -262,12 +262,12 @@ static void kernel_that_sizes_the_reserve_is_left_alone(void **state)
 	static const char zoneinfo[] = "Node 0, zone      DMA\n"
 				       "  pages free     2000\n"
 				       "        boost    0\n"
-				       "        min      %u\n"
+				       "        min      %d\n"
 				       "        low      900\n"
 				       "        managed  3840\n"
 				       "Node 0, zone    DMA32\n"
 				       "  pages free     60000\n"
-				       "        min      %u\n"
+				       "        min      %d\n"
 				       "        protection: (0, 0, 0, 0)\n"
 				       "      nr_free_pages 2000\n";
 	char text[sizeof(zoneinfo) + 32];

@@ -78,7 +78,7 @@ static int find_oif(const uint8_t *reply, size_t length, uint32_t *ret)
 static int ask_route(int netlink, const struct sockaddr *peer, uint32_t *ret_interface)
 {
 	_Alignas(struct nlmsghdr) uint8_t reply[REPLY_BYTES];
-	struct route_request request;
+	struct route_request request = {0};
 	ssize_t length;
 
 	fill_request(peer, &request);
