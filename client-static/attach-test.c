@@ -251,6 +251,113 @@ static void identifier_is_bounded(void **state)
 	assert_int_equal(request.length, 0);
 }
 
+static int reconfigure(int fd)
+{
+	struct netlink netlink = {.fd = client_fd, .family = FAMILY};
+	int err = attach_reconfigure(&netlink, 3, "room 7", fd, &why);
+	ssize_t length = recv(kernel_fd, request.bytes, sizeof(request.bytes), MSG_DONTWAIT);
+
+	request.length = length < 0 ? 0 : (size_t)length;
+	return err;
+}
+
+/* Anything more would change the device, or wait for what waits for this message. */
+static void reconfigure_has_device_identifier_and_socket_only(void **state)
+{
+	(void)state;
+	const size_t attributes = 8 + 12 + 4 + 12;
+	const uint8_t *sockets, *item;
+	uint32_t fd;
+
+	put_ack(0, NULL, true);
+	send_answer();
+	assert_int_equal(reconfigure(42), 0);
+	assert_int_equal(request.bytes[16], NBD_CMD_RECONFIGURE);
+	assert_int_equal(*requested(NBD_ATTR_INDEX, 4), 3);
+	assert_string_equal(requested(NBD_ATTR_BACKEND_IDENTIFIER, 7), "room 7");
+	sockets = requested(NBD_ATTR_SOCKETS, 12);
+	assert_non_null(sockets);
+	item = attribute(sockets, 12, NBD_SOCK_ITEM, 8);
+	memcpy(&fd, attribute(item, 8, NBD_SOCK_FD, sizeof(fd)), sizeof(fd));
+	assert_int_equal(fd, 42);
+	assert_int_equal(request.length, 20 + attributes);
+}
+
+static void reconfigure_without_a_socket_only_asks(void **state)
+{
+	(void)state;
+	put_ack(0, NULL, true);
+	send_answer();
+	assert_int_equal(reconfigure(-1), 0);
+	assert_null(requested(NBD_ATTR_SOCKETS, 0));
+	put_ack(-EINVAL, NULL, true);
+	send_answer();
+	assert_int_equal(reconfigure(-1), -EINVAL);
+}
+
+static void notify(uint16_t family, uint8_t what, uint32_t index)
+{
+	struct genlmsghdr generic = {.cmd = what};
+
+	put_header(family, 0, 0, 16 + 4 + 8);
+	put(&generic, sizeof(generic));
+	put_attribute(NBD_ATTR_INDEX, &index, sizeof(index));
+	send_answer();
+}
+
+static void link_dead_is_heard_of_the_own_device(void **state)
+{
+	(void)state;
+	struct netlink events = {.fd = client_fd, .family = FAMILY};
+
+	assert_false(attach_heard_link_dead(&events, 3));
+	notify(FAMILY, NBD_CMD_LINK_DEAD, 2);
+	notify(FAMILY, NBD_CMD_STATUS, 3);
+	notify(FAMILY + 1, NBD_CMD_LINK_DEAD, 3);
+	assert_false(attach_heard_link_dead(&events, 3));
+	notify(FAMILY, NBD_CMD_LINK_DEAD, 2);
+	notify(FAMILY, NBD_CMD_LINK_DEAD, 3);
+	notify(FAMILY, NBD_CMD_LINK_DEAD, 2);
+	assert_true(attach_heard_link_dead(&events, 3));
+	assert_false(attach_heard_link_dead(&events, 3));
+}
+
+static void put_group(const char *name, uint32_t group)
+{
+	uint8_t name_bytes = (uint8_t)(strlen(name) + 1);
+	uint16_t item_bytes = 4 + 8 + 4 + NLMSG_ALIGN(name_bytes);
+	struct nlattr groups = {.nla_len = 4 + item_bytes, .nla_type = CTRL_ATTR_MCAST_GROUPS};
+	struct nlattr item = {.nla_len = item_bytes, .nla_type = 1};
+	struct genlmsghdr generic = {.cmd = CTRL_CMD_NEWFAMILY};
+	uint16_t family = FAMILY;
+
+	put_header(GENL_ID_CTRL, 0, SEQUENCE, 16 + 4 + 8 + groups.nla_len);
+	put(&generic, sizeof(generic));
+	put_attribute(CTRL_ATTR_FAMILY_ID, &family, sizeof(family));
+	put(&groups, sizeof(groups));
+	put(&item, sizeof(item));
+	put_attribute(CTRL_ATTR_MCAST_GRP_ID, &group, sizeof(group));
+	put_attribute(CTRL_ATTR_MCAST_GRP_NAME, name, name_bytes);
+}
+
+static void group_of_the_notifications_is_found(void **state)
+{
+	(void)state;
+	struct netlink found;
+
+	put_group("nbd_mc_group", 11);
+	put_ack(0, NULL, true);
+	send_answer();
+	assert_int_equal(attach_begin(client_fd, &found, &why), 0);
+	assert_int_equal(found.family, FAMILY);
+	assert_int_equal(found.group, 11);
+	put_group("nbd_mc_grouq", 11);
+	put_ack(0, NULL, true);
+	send_answer();
+	assert_int_equal(attach_begin(client_fd, &found, &why), 0);
+	assert_int_equal(found.group, 0);
+}
+
 static void words_of_the_kernel_are_passed_on(void **state)
 {
 	(void)state;
@@ -444,6 +551,10 @@ int main(void)
 		PAIRED(connect_leaves_out_what_was_not_asked),
 		PAIRED(largest_message_carries_every_socket),
 		PAIRED(identifier_is_bounded),
+		PAIRED(reconfigure_has_device_identifier_and_socket_only),
+		PAIRED(reconfigure_without_a_socket_only_asks),
+		PAIRED(link_dead_is_heard_of_the_own_device),
+		PAIRED(group_of_the_notifications_is_found),
 		PAIRED(words_of_the_kernel_are_passed_on),
 		PAIRED(busy_and_unprivileged_say_what_to_do),
 		PAIRED(family_is_found),

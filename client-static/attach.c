@@ -20,7 +20,6 @@
 
 enum {
 	MESSAGE_BYTES = 1024,
-	IDENTIFIER_MAX_CHARS = 255,
 	SEQUENCE = 1, /* of each message: one is sent and answered before the next */
 	REPLY_BYTES = 8192,
 	ERRNO_MAX = 4095, /* MAX_ERRNO of the kernel */
@@ -35,7 +34,7 @@ struct message {
 	size_t length;
 };
 
-_Static_assert(NLMSG_HDRLEN + GENL_HDRLEN + 7 * 12 + NLA_HDRLEN + IDENTIFIER_MAX_CHARS + 1 +
+_Static_assert(NLMSG_HDRLEN + GENL_HDRLEN + 7 * 12 + NLA_HDRLEN + ATTACH_IDENTIFIER_BYTES +
 			       NLA_HDRLEN + CONNECTIONS_MAX * 12 <=
 		       MESSAGE_BYTES,
 	       "the largest message fits");
@@ -147,6 +146,7 @@ struct answer {
 	int error;
 	char text[128]; /* extended acknowledgement; "" when there is none */
 	uint16_t family;
+	uint32_t group; /* NBD_GENL_MCAST_GROUP_NAME */
 };
 
 /* The text of an extended acknowledgement (NLMSGERR_ATTR_MSG) in the answer of length bytes. */
@@ -173,13 +173,43 @@ static void take_words(const uint8_t *answer, size_t length, const struct nlmsgh
 	ret->text[text_length - 1] = '\0';
 }
 
+/* The number of the driver's group in CTRL_ATTR_MCAST_GROUPS, of which it has one; else 0. */
+static uint32_t find_group(const uint8_t *attributes, size_t length)
+{
+	size_t groups_length, item_length, id_length, name_length;
+	const char *name;
+	const void *groups, *item, *id;
+	uint32_t group;
+
+	groups = find_attribute(attributes, length, CTRL_ATTR_MCAST_GROUPS, &groups_length);
+	item = groups ? find_attribute(groups, groups_length, 1, &item_length) : NULL;
+	name = item ? find_attribute(item, item_length, CTRL_ATTR_MCAST_GRP_NAME, &name_length)
+		    : NULL;
+	id = item ? find_attribute(item, item_length, CTRL_ATTR_MCAST_GRP_ID, &id_length) : NULL;
+	if (!name || !id || id_length != sizeof(group) ||
+	    name_length != sizeof(NBD_GENL_MCAST_GROUP_NAME) ||
+	    memcmp(name, NBD_GENL_MCAST_GROUP_NAME, name_length))
+		return 0;
+	memcpy(&group, id, sizeof(group));
+	return group;
+}
+
+static void take_family(const uint8_t *attributes, size_t length, struct answer *ret)
+{
+	size_t family_length;
+	const void *family =
+		find_attribute(attributes, length, CTRL_ATTR_FAMILY_ID, &family_length);
+
+	if (family && family_length == sizeof(ret->family))
+		memcpy(&ret->family, family, sizeof(ret->family));
+	ret->group = find_group(attributes, length);
+}
+
 /* One message of a datagram; true when it is the end of the answer. */
 static bool take_message(const uint8_t *at, size_t length, const struct nlmsghdr *header,
 			 struct answer *ret)
 {
 	const size_t headers = NLMSG_HDRLEN + GENL_HDRLEN;
-	const void *family;
-	size_t family_length;
 
 	if (header->nlmsg_type == NLMSG_ERROR) {
 		if (length < NLMSG_HDRLEN + sizeof(struct nlmsgerr)) {
@@ -192,12 +222,8 @@ static bool take_message(const uint8_t *at, size_t length, const struct nlmsghdr
 		take_words(at, length, header, ret);
 		return true;
 	}
-	if (length > headers && header->nlmsg_type == GENL_ID_CTRL) {
-		family = find_attribute(at + headers, length - headers, CTRL_ATTR_FAMILY_ID,
-					&family_length);
-		if (family && family_length == sizeof(ret->family))
-			memcpy(&ret->family, family, sizeof(ret->family));
-	}
+	if (length > headers && header->nlmsg_type == GENL_ID_CTRL)
+		take_family(at + headers, length - headers, ret);
 	return false;
 }
 
@@ -272,7 +298,7 @@ int attach_begin(int fd, struct netlink *ret, struct failure *why)
 	if (err)
 		return failure_set(why, EXIT_PERMANENT, -err, "ask the kernel for nbd: %s",
 				   strerror(-err));
-	*ret = (struct netlink){.fd = fd, .family = answer.family};
+	*ret = (struct netlink){.fd = fd, .family = answer.family, .group = answer.group};
 	return 0;
 }
 
@@ -294,14 +320,14 @@ int attach_open(struct netlink *ret, struct failure *why)
 	return err;
 }
 
-static void put_sockets(struct message *message, const struct attach_device *device)
+static void put_sockets(struct message *message, const int *fds, size_t count)
 {
 	struct nlattr *sockets = nest_begin(message, NBD_ATTR_SOCKETS);
 
-	for (size_t i = 0; i < device->fd_count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct nlattr *item = nest_begin(message, NBD_SOCK_ITEM);
 
-		put_u32(message, NBD_SOCK_FD, (uint32_t)device->fds[i]);
+		put_u32(message, NBD_SOCK_FD, (uint32_t)fds[i]);
 		nest_end(message, item);
 	}
 	nest_end(message, sockets);
@@ -314,9 +340,10 @@ int attach_connect(const struct netlink *netlink, const struct attach_device *de
 	struct answer answer;
 	int err;
 
-	if (device->identifier && strlen(device->identifier) > IDENTIFIER_MAX_CHARS)
+	if (device->identifier && strlen(device->identifier) >= ATTACH_IDENTIFIER_BYTES)
 		return failure_set(why, EXIT_PERMANENT, EINVAL,
-				   "identifier: longer than %d characters", IDENTIFIER_MAX_CHARS);
+				   "identifier: longer than %d characters",
+				   ATTACH_IDENTIFIER_BYTES - 1);
 	begin(&message, netlink->family, NBD_CMD_CONNECT, NBD_GENL_VERSION);
 	put_u32(&message, NBD_ATTR_INDEX, device->index);
 	put_u64(&message, NBD_ATTR_SIZE_BYTES, device->size_bytes);
@@ -328,7 +355,7 @@ int attach_connect(const struct netlink *netlink, const struct attach_device *de
 	put_u64(&message, NBD_ATTR_DEAD_CONN_TIMEOUT, device->dead_timeout_s);
 	if (device->identifier)
 		put_string(&message, NBD_ATTR_BACKEND_IDENTIFIER, device->identifier);
-	put_sockets(&message, device);
+	put_sockets(&message, device->fds, device->fd_count);
 	err = exchange(netlink->fd, &message, &answer);
 	return err ? kernel_refused(err, &answer, "attach", why) : 0;
 }
@@ -343,4 +370,71 @@ int attach_disconnect(const struct netlink *netlink, uint32_t index, struct fail
 	put_u32(&message, NBD_ATTR_INDEX, index);
 	err = exchange(netlink->fd, &message, &answer);
 	return err ? kernel_refused(err, &answer, "detach", why) : 0;
+}
+
+/*
+ * Neither a size nor a block size: a driver that is given another one waits for
+ * the requests in flight, which wait for the socket of this very message.
+ */
+int attach_reconfigure(const struct netlink *netlink, uint32_t index, const char *identifier,
+		       int fd, struct failure *why)
+{
+	struct message message;
+	struct answer answer;
+	int err;
+
+	begin(&message, netlink->family, NBD_CMD_RECONFIGURE, NBD_GENL_VERSION);
+	put_u32(&message, NBD_ATTR_INDEX, index);
+	put_string(&message, NBD_ATTR_BACKEND_IDENTIFIER, identifier);
+	if (fd >= 0)
+		put_sockets(&message, &fd, 1);
+	err = exchange(netlink->fd, &message, &answer);
+	return err ? kernel_refused(err, &answer, "reconnect", why) : 0;
+}
+
+int attach_listen(struct netlink *ret, struct failure *why)
+{
+	int err = attach_open(ret, why);
+
+	if (err)
+		return err;
+	if (ret->group && setsockopt(ret->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &ret->group,
+				     sizeof(ret->group)) == 0)
+		return 0;
+	err = failure_set(why, EXIT_PERMANENT, ret->group ? errno : ENOENT,
+			  "cannot listen to the driver: %s",
+			  ret->group ? strerror(errno) : "it has no notifications");
+	close(ret->fd);
+	return err;
+}
+
+/* Is it NBD_CMD_LINK_DEAD of the device? */
+static bool is_link_dead(const uint8_t *at, size_t length, uint16_t family, uint32_t index)
+{
+	const size_t headers = NLMSG_HDRLEN + GENL_HDRLEN;
+	struct genlmsghdr generic;
+	struct nlmsghdr header;
+	size_t index_length;
+	const void *found;
+
+	if (length <= headers)
+		return false;
+	memcpy(&header, at, sizeof(header));
+	memcpy(&generic, at + NLMSG_HDRLEN, sizeof(generic));
+	if (header.nlmsg_type != family || generic.cmd != NBD_CMD_LINK_DEAD)
+		return false;
+	found = find_attribute(at + headers, length - headers, NBD_ATTR_INDEX, &index_length);
+	return found && index_length == sizeof(index) && !memcmp(found, &index, sizeof(index));
+}
+
+bool attach_heard_link_dead(const struct netlink *events, uint32_t index)
+{
+	_Alignas(NLMSG_ALIGNTO) uint8_t buf[MESSAGE_BYTES];
+	bool heard = false;
+	ssize_t length;
+
+	/* One message to a datagram; it is no request, so nothing is answered. */
+	while ((length = recv(events->fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
+		heard |= is_link_dead(buf, (size_t)length, events->family, index);
+	return heard || (length < 0 && errno == ENOBUFS);
 }

@@ -3,12 +3,12 @@
 
 CLIENT_SRC := $(filter-out %-test.c %-fuzz.c,$(wildcard client-static/*.c))
 CLIENT_OBJ := $(patsubst %.c,$(B)/musl/%.o,$(CLIENT_SRC) $(COMMON_SRC))
-CLIENT_MAX_BYTES := 153600
+CLIENT_MAX_BYTES := 204800
 MAN_PAGES += client-static/nbd-client.8
 
 # What runs once names are resolved: it may neither allocate nor use a stream.
-CLIENT_RUN_TIME := connect negotiate geometry attach reserve reserve-rule nic check names system \
-		   failure
+CLIENT_RUN_TIME := connect negotiate session geometry attach reserve reserve-rule nic check names \
+		   system failure lockdown supervise state launch
 CLIENT_RUN_TIME_OBJ := $(CLIENT_RUN_TIME:%=$(B)/musl/client-static/%.o) \
 		       $(patsubst %.c,$(B)/musl/%.o,$(COMMON_SRC))
 
@@ -43,16 +43,17 @@ $(B)/test/client-$(1)-test: $(patsubst %,$(B)/asan/client-static/%.o,$(1)-test $
 endef
 
 $(eval $(call client_test,uri,uri))
-$(eval $(call client_test,names,names system failure check reserve reserve-rule attach))
+$(eval $(call client_test,names,names system failure check reserve reserve-rule attach launch state))
 $(eval $(call client_test,reserve-rule,reserve-rule))
-$(eval $(call client_test,options,options uri names system failure attach reserve reserve-rule check))
-$(eval $(call client_test,cmdline,cmdline ip nbdopts uri reserve reserve-rule check attach system failure))
+$(eval $(call client_test,options,options uri names system failure attach reserve reserve-rule check launch state))
+$(eval $(call client_test,cmdline,cmdline ip nbdopts uri reserve reserve-rule check attach launch state system failure))
 $(eval $(call client_test,filesystem,filesystem))
 $(eval $(call client_test,swap,swap))
 $(eval $(call client_test,negotiate,negotiate failure))
 $(eval $(call client_test,geometry,geometry failure))
 $(eval $(call client_test,attach,attach failure))
 $(eval $(call client_test,connect,connect resolve nic failure))
+$(eval $(call client_test,supervise,supervise lockdown session connect negotiate attach system failure))
 
 INTEROP_TESTS += client-static/interop/peers.sh
 client-static/interop/peers.sh: $(B)/test/client-probe

@@ -3,7 +3,7 @@
  * -check and -disconnect: what the kernel says about a device, and its end.
  * The driver shows /sys/block/nbdN/pid while a device is attached.
  */
-#include "client-static/client.h"
+#include "client-static/supervise.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -76,6 +76,7 @@ int disconnect_run(uint32_t index)
 		log_line("/dev/nb%u: %s", index, why.text);
 		return why.exit_code;
 	}
+	state_forget(index);
 	log_line("/dev/nb%u: detached", index);
 	return 0;
 }

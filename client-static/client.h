@@ -31,6 +31,9 @@ enum {
 	FAILURE_TEXT_BYTES = 768,
 	ADDRESSES_MAX = 8,    /* of one name that are tried in turn */
 	CONNECTIONS_MAX = 16, /* of one device */
+
+	ATTACH_IDENTIFIER_BYTES = 256,
+	EXPORT_GENERATION_BYTES = 65,
 };
 
 /* Where an export is. Strings are terminated; exactly one of host and unix_path is not empty. */
@@ -54,9 +57,17 @@ int failure_set(struct failure *ret, int exit_code, int error, const char *forma
 /* What a server said about an export, and the limits that follow from it. */
 struct export_info {
 	uint64_t size_bytes;
-	uint16_t flags;		      /* enum nbd_transmission_flag */
-	uint32_t minimum_block_bytes; /* 1 when the server names none */
-	uint32_t maximum_block_bytes; /* of one request; 0 when the server names none */
+	uint16_t flags;				  /* enum nbd_transmission_flag */
+	uint32_t minimum_block_bytes;		  /* 1 when the server names none */
+	uint32_t maximum_block_bytes;		  /* of one request; 0 when the server names none */
+	char generation[EXPORT_GENERATION_BYTES]; /* of the image; "" when it names none */
+};
+
+/* What becomes of a device after it is attached. */
+enum supervision_kind {
+	SUPERVISED,		  /* a process stays and makes new connections */
+	SUPERVISED_IN_FOREGROUND, /* this process is that one */
+	UNSUPERVISED,		  /* none: a lost connection stays lost */
 };
 
 /* Whether the machine and the sockets are made ready for swap, or left as they are. */
@@ -77,8 +88,9 @@ struct attach_job {
 	uint64_t io_timeout_s;	   /* 0: none; a slow server is waited for */
 	uint64_t dead_timeout_s;   /* when has_dead_timeout, else attach_dead_timeout_default_s() */
 	bool has_dead_timeout;
-	uint32_t connections;	   /* 0: 1; more only if the server allows it, never for swap */
-	const char *identifier;	   /* NULL: none; owned by the caller */
+	uint32_t connections;	/* 0: 1; more only if the server allows it, never for swap */
+	const char *identifier; /* NULL: one is made; owned by the caller */
+	enum supervision_kind supervision;
 	bool is_swap;		   /* sizes the reserves, bounds the socket */
 	enum reserve_mode reserve; /* KEEP: is_swap sizes and bounds nothing */
 	bool is_read_only;
@@ -101,7 +113,6 @@ enum action {
 struct command {
 	enum action action;
 	struct attach_job job; /* device_index alone for CHECK and DISCONNECT, target for LIST */
-	bool is_persist;
 };
 
 /* One option; the table ends with a row without a name. */
@@ -231,6 +242,25 @@ int negotiate_refused(const struct negotiate_reply *reply, const char *what, str
 int negotiate_export(int fd, const char *name, bool no_opt_go, struct export_info *ret,
 		     struct failure *why);
 
+/* session.c */
+
+/*
+ * Connects to address and negotiates the export of job; *ret_fd is ready for
+ * the kernel, with buffers of buffer_bytes when that is not 0. The caller closes
+ * it.
+ */
+int session_connect(const struct attach_job *job, const struct address *address,
+		    uint32_t buffer_bytes, int *ret_fd, struct export_info *ret_export,
+		    struct failure *why);
+
+/*
+ * 0 when found can take the place of attached under a device of that block
+ * size, else -ESTALE: another size, other flags, limits that the device passes,
+ * or another generation.
+ */
+int session_same_export(const struct export_info *attached, uint32_t block_size_bytes,
+			const struct export_info *found, struct failure *why);
+
 /* geometry.c */
 
 struct geometry {
@@ -322,7 +352,7 @@ struct attach_device {
 	uint64_t server_flags;
 	uint64_t io_timeout_s;
 	uint64_t dead_timeout_s;
-	const char *identifier; /* NULL: none */
+	const char *identifier; /* shorter than ATTACH_IDENTIFIER_BYTES; NULL: none */
 	size_t fd_count;
 	int fds[CONNECTIONS_MAX]; /* stay the caller's; the kernel takes its own references */
 };
@@ -331,10 +361,11 @@ struct attach_device {
 uint64_t attach_dead_timeout_default_s(void);
 uint64_t attach_dead_timeout_max_s(void);
 
-/* A netlink socket and the number that the driver's family has on it. */
+/* A netlink socket, and the numbers of the driver's family and of its notifications. */
 struct netlink {
 	int fd;
 	uint16_t family;
+	uint32_t group;
 };
 
 /* Opens *ret, whose fd the caller closes. Fails when the kernel has no nbd driver. */
@@ -346,6 +377,25 @@ int attach_begin(int fd, struct netlink *ret, struct failure *why);
 int attach_connect(const struct netlink *netlink, const struct attach_device *device,
 		   struct failure *why);
 int attach_disconnect(const struct netlink *netlink, uint32_t index, struct failure *why);
+
+/*
+ * Gives an attached device a new socket in place of one that the driver has
+ * marked dead. The driver answers 0 and takes nothing while none is dead, so 0
+ * is no proof, and asking again with the same socket is safe. fd -1 only asks
+ * whether the device is attached under that identifier. -EINVAL: it is not.
+ */
+int attach_reconfigure(const struct netlink *netlink, uint32_t index, const char *identifier,
+		       int fd, struct failure *why);
+
+/* Opens *ret, which hears when the driver loses a connection; the caller closes its fd. */
+int attach_listen(struct netlink *ret, struct failure *why);
+
+/*
+ * Takes what the driver has told on *events, without waiting: true when a
+ * connection of the device was lost, or when a message was and it might have
+ * said so.
+ */
+bool attach_heard_link_dead(const struct netlink *events, uint32_t index);
 
 /* run.c */
 

@@ -27,12 +27,13 @@ enum {
 	KEEPALIVE_PROBES = 3,
 
 	/*
-	 * How long TCP keeps a connection whose peer does not answer (it also
-	 * overrules KEEPALIVE_PROBES). Nothing makes a new connection for the
-	 * device yet, so giving up early would turn a pulled cable into a loss:
-	 * as long as TCP by itself would try (net.ipv4.tcp_retries2).
+	 * How long TCP keeps a connection whose peer does not answer, or takes no
+	 * data (it also overrules KEEPALIVE_PROBES); the supervisor then makes a new
+	 * one. Shorter finds a returning server sooner. Longer is safer with a
+	 * server that only pauses: one that does not fence may still execute writes
+	 * of the old connection after newer ones of the new.
 	 */
-	UNANSWERED_MAX_MS = 15 * 60 * 1000,
+	UNANSWERED_MAX_MS = 60 * 1000,
 };
 
 struct setting {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * nbd-client. As process 1 it is /init of the initramfs (init.c), and its DHCP
- * client calls it by another name; otherwise it is a command: options, then
- * what they ask for.
+ * client calls it by another name; by a third it is the supervisor of a device;
+ * otherwise it is a command: options, then what they ask for.
  */
 #include "client-static/boot.h"
-#include "client-static/client.h"
+#include "client-static/supervise.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -17,15 +17,6 @@ static int print_version(void)
 	static const char text[] = "nbd-client " VERSION " (Swapsafe)\n";
 
 	return write(STDOUT_FILENO, text, strlen(text)) < 0 ? EXIT_PERMANENT : 0;
-}
-
-static int attach(const struct command *command)
-{
-	if (command->is_persist)
-		log_line(
-			"-persist: the kernel holds I/O while the server is away, but this version "
-			"makes no new connection");
-	return attach_run(&command->job);
 }
 
 static int run_command(const struct command *command)
@@ -43,7 +34,7 @@ static int run_command(const struct command *command)
 	case ACTION_VERSION:
 		return print_version();
 	default:
-		return attach(command);
+		return attach_run(&command->job);
 	}
 }
 
@@ -63,6 +54,8 @@ int main(int argc, char **argv)
 	log_init("nbd-client");
 	if (getpid() == 1)
 		init_main(argv);
+	if (argc == 3 && !strcmp(argv[0], SUPERVISOR_NAME))
+		return supervise_main(argv);
 	if (argc > 0 && is_named(argv[0], "udhcpc-event"))
 		return dhcp_event_main(argc, argv);
 	if (options_parse(argc, argv, &command, &why))

@@ -162,7 +162,7 @@ static void expect_export(int err, uint32_t minimum, uint32_t maximum)
 static void say_whole_go(void)
 {
 	say_greeting(FLAGS);
-	say_reply(NBD_OPT_GO, NBD_REP_INFO, "\0\2a description nobody asked for", 32);
+	say_reply(NBD_OPT_GO, NBD_REP_INFO, "\0\1a name that nobody asked for", 30);
 	say_block_size(4096, 4096, 32 << 20);
 	say_export();
 	say_reply(NBD_OPT_GO, NBD_REP_ACK, NULL, 0);
@@ -172,13 +172,44 @@ static void go_tells_size_flags_and_blocks(void **state)
 {
 	(void)state;
 	static const uint8_t expected[] = "\0\0\0\3" /* client flags */
-					  "IHAVEOPT\0\0\0\7\0\0\0\14"
-					  "\0\0\0\4swap\0\1\0\3"; /* one request: block size */
+					  "IHAVEOPT\0\0\0\7\0\0\0\16"
+					  "\0\0\0\4swap\0\2\0\3\0\2"; /* block size, description */
 
 	say_whole_go();
 	expect_export(negotiate("swap", false, false), 4096, 32 << 20);
 	assert_int_equal(sent_length, sizeof(expected) - 1);
 	assert_memory_equal(sent, expected, sent_length);
+}
+
+static const char *generation_of(const char *description)
+{
+	uint8_t data[2 + 4096] = {0, NBD_INFO_DESCRIPTION};
+	size_t length = strlen(description);
+
+	memcpy(data + 2, description, length);
+	say_greeting(FLAGS);
+	say_reply(NBD_OPT_GO, NBD_REP_INFO, data, (uint32_t)(2 + length));
+	say_export();
+	say_reply(NBD_OPT_GO, NBD_REP_ACK, NULL, 0);
+	expect_export(negotiate("swap", false, false), 1, 0);
+	return found.generation;
+}
+
+static void generation_is_a_word_of_the_description(void **state)
+{
+	(void)state;
+	char longest[4096 + 1];
+
+	assert_string_equal(generation_of("debian12.img, generation 7f3a-2"), "7f3a-2");
+	assert_string_equal(generation_of("generation=12"), "12");
+	assert_string_equal(generation_of("the root (generation: a/b)"), "a/b");
+	assert_string_equal(generation_of("of the next generation"), "");
+	assert_string_equal(generation_of("regeneration 5"), "");
+	assert_string_equal(generation_of(""), "");
+	memset(longest, 'g', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	memcpy(longest, "generation ", strlen("generation "));
+	assert_int_equal(strlen(generation_of(longest)), EXPORT_GENERATION_BYTES - 1);
 }
 
 static void *drip(void *unused)
@@ -416,7 +447,7 @@ static void longest_name_and_longest_words_fit(void **state)
 	say_greeting(FLAGS);
 	say_reply(NBD_OPT_GO, NBD_REP_ERR_UNKNOWN, words, sizeof(words));
 	expect_refusal(negotiate(name, false, false), ENOENT, EXIT_PERMANENT, "no such export");
-	assert_int_equal(sent_length, 4 + 16 + 4 + NBD_MAX_STRING + 2 + 2);
+	assert_int_equal(sent_length, 4 + 16 + 4 + NBD_MAX_STRING + 2 + 2 * 2);
 	assert_true(strlen(why.text) < FAILURE_TEXT_BYTES);
 }
 
@@ -424,6 +455,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(go_tells_size_flags_and_blocks),
+		cmocka_unit_test(generation_is_a_word_of_the_description),
 		cmocka_unit_test(bytes_may_come_one_by_one),
 		cmocka_unit_test(nothing_is_read_past_the_end),
 		cmocka_unit_test(falls_back_to_export_name),

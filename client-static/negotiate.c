@@ -162,12 +162,36 @@ static int bad_reply(const struct negotiate_reply *reply, struct failure *why)
 			   nbd_reply_name(reply->type), reply->length);
 }
 
+/* What may stand around the word and its value: a description is written for people. */
+static const char separators[] = " \t,;:=()\"";
+
+/* The value after the word "generation" in a description, cut to its buffer; "" without one. */
+static void find_generation(struct wire_string description, char ret[EXPORT_GENERATION_BYTES])
+{
+	static const char word[] = "generation";
+	char text[NBD_MAX_STRING + 1], *rest, *token;
+	bool is_next = false;
+
+	*ret = '\0';
+	memcpy(text, description.bytes, description.length);
+	text[description.length] = '\0';
+	for (token = strtok_r(text, separators, &rest); token;
+	     token = strtok_r(NULL, separators, &rest)) {
+		if (is_next) {
+			snprintf(ret, EXPORT_GENERATION_BYTES, "%s", token);
+			return;
+		}
+		is_next = !strcmp(token, word);
+	}
+}
+
 /* One NBD_REP_INFO; kinds that were not asked for are skipped. */
 static int take_info(const struct negotiate_reply *reply, struct export_info *export,
 		     bool *has_export, struct failure *why)
 {
 	struct wire_block_size block;
 	struct wire_export sizes;
+	struct wire_string description;
 	uint16_t type;
 
 	if (wire_get_info_type(reply->data, reply->length, &type))
@@ -186,6 +210,11 @@ static int take_info(const struct negotiate_reply *reply, struct export_info *ex
 		export->minimum_block_bytes = block.minimum_bytes;
 		export->maximum_block_bytes = block.maximum_bytes;
 		return 0;
+	case NBD_INFO_DESCRIPTION:
+		if (wire_get_info_string(reply->data, reply->length, &description))
+			return bad_reply(reply, why);
+		find_generation(description, export->generation);
+		return 0;
 	default:
 		return 0;
 	}
@@ -193,7 +222,11 @@ static int take_info(const struct negotiate_reply *reply, struct export_info *ex
 
 static int send_go(int fd, struct wire_string name, struct failure *why)
 {
-	struct wire_go go = {.name = name, .info_count = 1, .infos = {NBD_INFO_BLOCK_SIZE}};
+	struct wire_go go = {
+		.name = name,
+		.info_count = 2,
+		.infos = {NBD_INFO_BLOCK_SIZE, NBD_INFO_DESCRIPTION},
+	};
 	uint8_t data[WIRE_GO_MAX_BYTES];
 
 	return negotiate_send(fd, NBD_OPT_GO, data, (uint32_t)wire_put_go(data, &go), why);

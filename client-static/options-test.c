@@ -78,7 +78,7 @@ static void forms_of_boot_scripts(void **state)
 	(void)state;
 	expect(good("192.168.1.1 -N export /dev/nbd0 -swap -persist -systemd-mark"), "192.168.1.1",
 	       10809, "export", 0);
-	assert_true(command.is_persist && command.job.is_swap);
+	assert_true(command.job.is_swap);
 	expect(good("192.168.1.1 -N export 2000 /dev/nbd0 -swap -persist -systemd-mark -b 512"),
 	       "192.168.1.1", 2000, "export", 0);
 	expect(good("-p -systemd-mark 192.168.50.1 -name raw /dev/nbd0"), "192.168.50.1", 10809,
@@ -136,7 +136,10 @@ static void values_reach_the_job(void **state)
 	assert_int_equal(good("h nb0 -swap")->reserve, RESERVE_AUTO);
 	assert_int_equal(good("h nb0 -swap --reserve=keep")->reserve, RESERVE_KEEP);
 	assert_int_equal(good("h nb0 -reserve keep -reserve auto")->reserve, RESERVE_AUTO);
-	good("-nofork -netlink -sdp -S -n -m h nb0");
+	assert_int_equal(good("-netlink -persist -sdp -S -m h nb0")->supervision, SUPERVISED);
+	assert_int_equal(good("-nofork h nb0")->supervision, SUPERVISED_IN_FOREGROUND);
+	assert_int_equal(good("h nb0 -n")->supervision, SUPERVISED_IN_FOREGROUND);
+	assert_int_equal(good("--unsupervised h nb0")->supervision, UNSUPERVISED);
 }
 
 static void uris_name_server_and_export(void **state)

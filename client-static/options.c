@@ -158,10 +158,17 @@ static int set_dead_timeout(struct command *command, const char *value, struct f
 	return 0;
 }
 
-static int set_persist(struct command *command, const char *value, struct failure *why)
+static int set_foreground(struct command *command, const char *value, struct failure *why)
 {
 	(void)value, (void)why;
-	command->is_persist = true;
+	command->job.supervision = SUPERVISED_IN_FOREGROUND;
+	return 0;
+}
+
+static int set_unsupervised(struct command *command, const char *value, struct failure *why)
+{
+	(void)value, (void)why;
+	command->job.supervision = UNSUPERVISED;
 	return 0;
 }
 
@@ -249,10 +256,12 @@ const struct option_row option_table[] = {
 	{"timeout", 't', "SECONDS", set_io_timeout, "give up a slow request (default: 0, never)"},
 	{"dead-timeout", 'T', "SECONDS", set_dead_timeout,
 	 "hold I/O this long without a server (default: 10 years)"},
-	{"persist", 'p', NULL, set_persist, "accepted: the kernel holds I/O, see -dead-timeout"},
-	{"nofork", 'n', NULL, accept_only, "accepted: no process stays behind"},
+	{"persist", 'p', NULL, accept_only, "accepted: a lost connection is always made again"},
+	{"nofork", 'n', NULL, set_foreground, "do not return: be the process that reconnects"},
+	{"unsupervised", 0, NULL, set_unsupervised,
+	 "no process stays: a lost connection stays lost"},
 	{"netlink", 0, NULL, accept_only, "accepted: netlink is what is used"},
-	{"systemd-mark", 'm', NULL, accept_only, "accepted: no process stays behind"},
+	{"systemd-mark", 'm', NULL, accept_only, "accepted: the process that stays always has it"},
 	{"identifier", 'i', "TEXT", set_identifier, "shown in /sys/block/nbdN/backend"},
 	{"no-optgo", 'g', NULL, set_no_opt_go, "negotiate as before 2017 (NBD_OPT_EXPORT_NAME)"},
 	{"preinit", 'P', NULL, set_no_negotiation, "the peer serves at once; needs -size"},

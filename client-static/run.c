@@ -3,52 +3,36 @@
  * The stages in order: a job enters, an attached device leaves. This is the one
  * place that prints what they say, for the command and for the boot alike.
  */
-#include "client-static/client.h"
+#include "client-static/supervise.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/nbd-proto.h"
 
+/*
+ * How often the driver looks at a request that is not answered, unless -timeout
+ * says when to give it up. Only then does it send again, over a new connection,
+ * what the lost one had taken: the kernel's own 30 s would stop a machine that
+ * swaps for as long. Measured in docs/swap-safety.md.
+ */
+enum { LOOK_INTERVAL_MS = 5000 };
+
 /* Connections to one address, all to the same export. */
 struct session {
 	const struct address *address;
+	char identifier[ATTACH_IDENTIFIER_BYTES];
+	uint32_t buffer_bytes; /* of its sockets, see reserve_buffer_bytes() */
 	struct export_info export;
 	struct geometry geometry;
 	struct attach_device device;
 	struct nic nic;
 	int nic_error; /* why there is no nic */
 };
-
-static int open_connection(const struct attach_job *job, const struct address *address, int *ret_fd,
-			   struct export_info *ret_export, struct failure *why)
-{
-	int fd, err;
-
-	err = connect_address(address, &fd, why);
-	if (err)
-		return err;
-	if (job->no_negotiation)
-		*ret_export = (struct export_info){
-			.size_bytes = job->size_bytes,
-			.flags = NBD_FLAG_HAS_FLAGS,
-			.minimum_block_bytes = 1,
-		};
-	else
-		err = negotiate_export(fd, job->target.export_name, job->no_opt_go, ret_export,
-				       why);
-	if (!err)
-		err = connect_settle(fd, reserve_buffer_bytes(job), why);
-	if (err) {
-		close(fd);
-		return err;
-	}
-	*ret_fd = fd;
-	return 0;
-}
 
 static void close_connections(struct session *session)
 {
@@ -80,15 +64,16 @@ static int open_more(const struct attach_job *job, struct session *session, stru
 	while (session->device.fd_count < wanted) {
 		struct export_info export;
 		int *fd = &session->device.fds[session->device.fd_count];
-		int err = open_connection(job, session->address, fd, &export, why);
+		int err = session_connect(job, session->address, session->buffer_bytes, fd, &export,
+					  why);
 
 		if (err)
 			return err;
 		session->device.fd_count++;
-		if (export.size_bytes != session->export.size_bytes ||
-		    export.flags != session->export.flags)
-			return failure_set(why, EXIT_PERMANENT, ESTALE,
-					   "the export changed between two connections");
+		err = session_same_export(&session->export, session->geometry.block_size_bytes,
+					  &export, why);
+		if (err)
+			return err;
 	}
 	return 0;
 }
@@ -98,8 +83,9 @@ static int open_session(const struct attach_job *job, const struct address *addr
 {
 	int err;
 
-	*ret = (struct session){.address = address};
-	err = open_connection(job, address, &ret->device.fds[0], &ret->export, why);
+	*ret = (struct session){.address = address, .buffer_bytes = reserve_buffer_bytes(job)};
+	err = session_connect(job, address, ret->buffer_bytes, &ret->device.fds[0], &ret->export,
+			      why);
 	if (err)
 		return err;
 	ret->device.fd_count = 1;
@@ -131,11 +117,36 @@ static int open_any(const struct attach_job *job, const struct address_list *add
 	return exit_code;
 }
 
+/*
+ * The driver takes a new connection of a device only from who knows the
+ * identifier. One of our own for each time that a device is attached keeps a
+ * supervisor that has not noticed the end of the last time from this one.
+ */
+static int make_identifier(const struct attach_job *job, char ret[ATTACH_IDENTIFIER_BYTES])
+{
+	uint64_t number;
+
+	if (job->identifier && strlen(job->identifier) >= ATTACH_IDENTIFIER_BYTES)
+		return -ENAMETOOLONG;
+	/* Early in the boot GRND_INSECURE keeps from waiting for entropy: it is only a name. */
+	if (!job->identifier && getrandom(&number, sizeof(number), GRND_INSECURE) < 0)
+		return -errno;
+	if (job->identifier)
+		strcpy(ret, job->identifier);
+	else
+		snprintf(ret, ATTACH_IDENTIFIER_BYTES, "nbd-client-%016llx",
+			 (unsigned long long)number);
+	return 0;
+}
+
 static int hand_over(const struct attach_job *job, const struct netlink *netlink,
 		     struct session *session, struct failure *why)
 {
 	struct attach_device *device = &session->device;
+	int err = make_identifier(job, session->identifier);
 
+	if (err)
+		return failure_set(why, EXIT_PERMANENT, -err, "identifier: %s", strerror(-err));
 	device->index = job->device_index;
 	device->size_bytes = session->geometry.size_bytes;
 	device->block_size_bytes = session->geometry.block_size_bytes;
@@ -143,7 +154,7 @@ static int hand_over(const struct attach_job *job, const struct netlink *netlink
 	device->io_timeout_s = job->io_timeout_s;
 	device->dead_timeout_s = job->has_dead_timeout ? job->dead_timeout_s
 						       : attach_dead_timeout_default_s();
-	device->identifier = job->identifier;
+	device->identifier = session->identifier;
 	return attach_connect(netlink, device, why);
 }
 
@@ -211,7 +222,7 @@ static void size_reserve(const struct attach_job *job, const struct session *ses
 	struct failure why;
 	int err = session->nic_error;
 
-	if (!reserve_buffer_bytes(job))
+	if (!session->buffer_bytes)
 		return;
 	if (err)
 		failure_set(&why, EXIT_PERMANENT, -err, "cannot find its network card: %s",
@@ -222,6 +233,20 @@ static void size_reserve(const struct attach_job *job, const struct session *ses
 	if (err)
 		log_line("/dev/nb%u: swap without a larger reserve may hang this machine: %s",
 			 job->device_index, why.text);
+}
+
+static void set_look_interval(uint32_t index)
+{
+	char path[64], text[16];
+	int err;
+
+	snprintf(path, sizeof(path), "/sys/block/nbd%u/queue/io_timeout", index);
+	snprintf(text, sizeof(text), "%d", LOOK_INTERVAL_MS);
+	err = system_write(path, text);
+	if (err)
+		log_line("/dev/nb%u: write %s to %s: %s; after a lost connection requests may wait "
+			 "30 s",
+			 index, text, path, strerror(-err));
 }
 
 /*
@@ -239,23 +264,77 @@ static void finish(const struct attach_job *job, const struct session *session,
 		log_line("%s; the device is /dev/nbd%u", why.text, index);
 	if (reserve_queue(index, for_swap, session->export.maximum_block_bytes, changes, &why))
 		log_line("%s", why.text);
+	if (!job->io_timeout_s)
+		set_look_interval(index);
 }
 
-/* The driver, and that the device is free, before a server is troubled. */
-static int open_driver(uint32_t index, struct netlink *ret, struct failure *why)
+/* What the supervisor needs to make another connection like the first. */
+static void write_recipe(const struct attach_job *job, const struct address_list *addresses,
+			 const struct session *session, const struct netlink *netlink,
+			 struct supervision *ret)
 {
-	uint64_t pid;
+	*ret = (struct supervision){
+		.version = VERSION,
+		.size_bytes = sizeof(*ret),
+		.job = *job,
+		.addresses = *addresses,
+		.export = session->export,
+		.block_size_bytes = session->geometry.block_size_bytes,
+		.address = (uint32_t)(session->address - addresses->items),
+		.buffer_bytes = session->buffer_bytes,
+		.link_count = (uint32_t)session->device.fd_count,
+		.netlink = *netlink,
+	};
+	ret->job.identifier = NULL;
+	memcpy(ret->identifier, session->identifier, sizeof(ret->identifier));
+	memcpy(ret->fds, session->device.fds, sizeof(ret->fds));
+}
 
-	if (!check_attached(index, &pid))
-		return failure_set(why, EXIT_PERMANENT, EBUSY,
-				   "busy: it is attached already; -d detaches it");
-	return attach_open(ret, why);
+static int supervise(struct supervision *recipe)
+{
+	struct failure why;
+
+	if (!launch_supervisor(recipe, &why))
+		return 0;
+	log_line("/dev/nb%u: a lost connection will stay lost: %s", recipe->job.device_index,
+		 why.text);
+	return why.exit_code;
+}
+
+static int busy(struct failure *why)
+{
+	return failure_set(why, EXIT_PERMANENT, EBUSY,
+			   "busy: it is attached already; -d detaches it");
+}
+
+/*
+ * From a device of the kernel's to one that can be used. The supervisor comes
+ * first: whatever waits for the device from then on, this process too, has
+ * somebody who mends its connection.
+ */
+static int complete(const struct attach_job *job, const struct session *session,
+		    struct supervision *recipe)
+{
+	char changes[RESERVE_CHANGES_BYTES] = "";
+
+	if (job->supervision == SUPERVISED)
+		supervise(recipe);
+	size_reserve(job, session, changes);
+	finish(job, session, changes);
+	tell(job, session);
+	if (*changes)
+		log_line("/dev/nb%u: set %s", job->device_index, changes);
+	if (job->is_swap && job->reserve == RESERVE_KEEP)
+		log_line("/dev/nb%u: reserve=keep: nothing was changed for swap, neither the "
+			 "system nor the socket's buffers",
+			 job->device_index);
+	return job->supervision == SUPERVISED_IN_FOREGROUND ? supervise(recipe) : 0;
 }
 
 /* From addresses to a finished device. */
 static int attach_any(const struct attach_job *job, const struct netlink *netlink)
 {
-	char changes[RESERVE_CHANGES_BYTES] = "";
+	static struct supervision recipe;
 	struct address_list addresses;
 	struct session session;
 	struct failure why;
@@ -271,33 +350,71 @@ static int attach_any(const struct attach_job *job, const struct netlink *netlin
 	session.nic_error = nic_of_socket(session.device.fds[0], &session.nic);
 	if (hand_over(job, netlink, &session, &why)) {
 		log_line("/dev/nb%u: %s", job->device_index, why.text);
-		close_connections(&session);
-		return why.exit_code;
+		exit_code = why.exit_code;
+	} else {
+		write_recipe(job, &addresses, &session, netlink, &recipe);
+		exit_code = complete(job, &session, &recipe);
 	}
 	size_reserve(job, &session, changes);
 	close_connections(&session);
-	finish(job, &session, changes);
-	tell(job, &session);
-	if (*changes)
-		log_line("/dev/nb%u: set %s", job->device_index, changes);
-	if (job->is_swap && job->reserve == RESERVE_KEEP)
-		log_line("/dev/nb%u: reserve=keep: nothing was changed for swap, neither the "
-			 "system nor the socket's buffers",
-			 job->device_index);
-	return 0;
+	return exit_code;
+}
+
+static bool is_same_target(const struct target *a, const struct target *b)
+{
+	return a->port == b->port && !strcmp(a->host, b->host) &&
+	       !strcmp(a->unix_path, b->unix_path) && !strcmp(a->export_name, b->export_name);
+}
+
+/*
+ * A device that is attached. One whose supervisor has died gets another when
+ * the command line is the same; it has none of the old sockets, so it makes new
+ * connections, which the driver takes when it finds the old ones dead.
+ */
+static int take_over(const struct attach_job *job, const struct netlink *netlink,
+		     struct failure *why)
+{
+	static struct supervision recipe;
+	int err = state_read(job->device_index, &recipe);
+
+	if (err || !is_same_target(&job->target, &recipe.job.target) ||
+	    job->supervision == UNSUPERVISED)
+		return busy(why);
+	if (state_is_alive(&recipe))
+		return failure_set(why, EXIT_PERMANENT, EBUSY,
+				   "busy: it is attached already, and process %u keeps it; "
+				   "-d detaches it",
+				   recipe.pid);
+	recipe.job.supervision = job->supervision;
+	recipe.netlink = *netlink;
+	for (uint32_t i = 0; i < recipe.link_count; i++)
+		recipe.fds[i] = -1;
+	err = attach_reconfigure(netlink, job->device_index, recipe.identifier, -1, why);
+	if (err)
+		return busy(why);
+	log_line("/dev/nb%u: is attached, and process %u that kept it is gone: taking over",
+		 job->device_index, recipe.pid);
+	return launch_supervisor(&recipe, why);
 }
 
 int attach_run(const struct attach_job *job)
 {
 	struct netlink netlink;
 	struct failure why;
+	uint64_t pid;
 	int exit_code;
 
-	if (open_driver(job->device_index, &netlink, &why)) {
+	if (attach_open(&netlink, &why)) {
 		log_line("/dev/nb%u: %s", job->device_index, why.text);
 		return why.exit_code;
 	}
-	exit_code = attach_any(job, &netlink);
+	if (check_attached(job->device_index, &pid)) {
+		exit_code = attach_any(job, &netlink);
+	} else {
+		exit_code = take_over(job, &netlink, &why) ? why.exit_code : 0;
+		if (exit_code)
+			log_line("/dev/nb%u: %s", job->device_index, why.text);
+	}
 	close(netlink.fd);
 	return exit_code;
 }

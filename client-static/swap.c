@@ -21,7 +21,7 @@
 
 enum {
 	ENDS_BYTES = 1 << 20, /* that must be zero at each end of a blank device */
-	CHUNK_BYTES = 1 << 16,
+	CHUNK_BYTES = 1 << 14,
 	PAGE_BYTES = 4096, /* x86 */
 	PAGES_MIN = 10,	   /* mkswap(8) makes no smaller ones */
 };

@@ -63,14 +63,19 @@ static _Noreturn void give_up(const char *what)
 	power_off();
 }
 
+/* As inits of distributions do: what the product mounted and moved here stays, /run with its files.
+ */
 static void mount_at(const char *type, const char *path)
 {
+	struct stat root, folder;
+
 	mkdir(path, 0755);
-	if (mount(type, path, type, 0, NULL) && errno != EBUSY)
+	if (stat("/", &root) || stat(path, &folder))
+		give_up(path);
+	if (root.st_dev == folder.st_dev && mount(type, path, type, 0, NULL))
 		give_up(path);
 }
 
-/* /proc, /sys and /dev came with the root when the product moved them there: EBUSY. */
 static void mount_filesystems(void)
 {
 	mount_at("proc", "/proc");

@@ -69,6 +69,39 @@ expect_swapped() { # MIB
 		fail "only $(vmstat_bytes pswpin) bytes came back from swap, expected $1 MiB"
 }
 
+# Fills so much memory and checks it, again and again, until the host half tells WORD.
+hog_until() { # WORD SIZE
+	rm -f /run/told
+	{ wait_event "$1" && touch /run/told; } &
+	until [ -e /run/told ]; do
+		hog "$2" 5
+	done
+}
+
+# From now on tasks may wait so long for a server before the kernel calls it a hang.
+outage_may_last() { # SECONDS
+	echo "$1" >/proc/sys/kernel/hung_task_timeout_secs
+}
+
+# The processes that keep the devices are so many, locked, and hold nothing but sockets and the log.
+expect_supervisors() { # COUNT
+	found=0
+	for pid in $(pidof @nbd-client); do
+		found=$((found + 1))
+		grep -E '^(Name|VmLck|VmRSS|VmSwap):' "/proc/$pid/status"
+		for fd in "/proc/$pid/fd"/*; do
+			case $(readlink "$fd") in
+			socket:* | /dev/kmsg) ;;
+			*) fail "supervisor $pid holds $(readlink "$fd")" ;;
+			esac
+		done
+		[ "$(cat "/proc/$pid/oom_score_adj")" = -1000 ] || fail "supervisor $pid: OOM killer"
+		[ "$(sed -nE 's/^VmLck:[^0-9]*([0-9]+) kB/\1/p' "/proc/$pid/status")" -le 400 ] ||
+			fail "supervisor $pid locks more than 400 KiB"
+	done
+	[ "$found" -eq "$1" ] || fail "$found supervisors, not $1"
+}
+
 # A command must fail; the reason it gives goes to the console.
 expect_failure() { # COMMAND...
 	! "$@" || fail "succeeded, and should not: $*"

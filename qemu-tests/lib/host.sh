@@ -34,6 +34,17 @@ expect_console() { # EXTENDED-REGEX [SECONDS]
 		judge_wait "console does not show: $1"
 }
 
+# Waits for text on the console that comes after this call: what repeats, such as progress.
+expect_new() { # EXTENDED-REGEX
+	local seen
+	seen=$(wc -l <"$dir/console.log")
+	tail -n "+$((seen + 1))" -s 0.2 -f "$dir/console.log" >"$dir/console.new" &
+	local tail_pid=$!
+	wait_text "$dir/console.new" "$1" "$(seconds_left)" ||
+		judge_wait "console does not show again: $1"
+	kill "$tail_pid"
+}
+
 # A wait that failed is a hang, unless the machine has ended: then what it says of itself counts
 # first.
 judge_wait() { # WHY

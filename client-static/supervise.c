@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The loop that keeps a device. A link is one connection of the device: while it
+ * stands its socket is watched; when it is lost another one is made, with a
+ * back-off, to any of the server's addresses, and given to the kernel, which has
+ * held the I/O meanwhile.
+ *
+ * Runs locked down: no allocation, no file, no name; its words go to the kernel's
+ * log. Everything it waits for has a deadline.
+ */
+#include "client-static/supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+enum {
+	RETRY_MIN_MS = 200,
+	RETRY_MAX_MS = 5000,
+
+	/* A link that stood so long was a good one: the next is tried at once. */
+	STABLE_MS = 10 * 1000,
+
+	/*
+	 * A new socket is given to the driver again and again. It takes none while
+	 * it has not noticed yet that the old one is dead, and does not say so; and
+	 * the answer tells whether the device is still attached.
+	 */
+	GIVE_MIN_MS = 250,
+	GIVE_MAX_MS = 30 * 1000,
+	LINK_DEAD_DELAY_MS = 100, /* the driver tells it just before it is so */
+
+	REMIND_MS = 60 * 1000, /* of a failure that has not changed */
+};
+
+struct link {
+	int fd; /* -1: lost */
+	bool is_given;
+	bool is_spare;	   /* the driver may still have one of a supervisor before us */
+	uint64_t since_ms; /* given, or lost */
+	uint64_t due_ms;   /* to connect, or to be given again */
+	uint32_t delay_ms; /* from then to the next time */
+	uint32_t retry_ms; /* back-off, which outlives a link that did not stand */
+};
+
+/* What was said of an address last, so that it is said once. */
+struct complaint {
+	uint32_t hash;
+	uint64_t said_ms;
+};
+
+struct keeper {
+	struct supervision *s;
+	struct link links[CONNECTIONS_MAX];
+	struct complaint complaints[ADDRESSES_MAX];
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void set_state(struct supervision *s, enum supervise_state state)
+{
+	if (s->state == (uint32_t)state)
+		return;
+	s->state = (uint32_t)state;
+	s->since_ms = now_ms();
+}
+
+/* FNV-1a */
+static uint32_t hash_text(const char *text)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 16777619u;
+	return hash;
+}
+
+/* Says why an address failed when it is news, or was said long ago. */
+static void complain(struct keeper *k, uint32_t address, const char *text)
+{
+	struct complaint *last = &k->complaints[address];
+	uint32_t hash = hash_text(text);
+	uint64_t now = now_ms();
+
+	snprintf(k->s->last_error, sizeof(k->s->last_error), "%s: %s",
+		 k->s->addresses.items[address].text, text);
+	if (last->hash == hash && now - last->said_ms < REMIND_MS)
+		return;
+	*last = (struct complaint){.hash = hash, .said_ms = now};
+	log_line("/dev/nb%u: %s: export \"%s\": %s; trying again, the kernel holds I/O",
+		 k->s->job.device_index, k->s->addresses.items[address].text,
+		 k->s->job.target.export_name, text);
+}
+
+static void back_off(struct link *link)
+{
+	link->due_ms = now_ms() + link->retry_ms;
+	link->retry_ms = link->retry_ms * 2 < RETRY_MAX_MS ? link->retry_ms * 2 : RETRY_MAX_MS;
+}
+
+/* A socket of the export, when one of the addresses leads to it now. */
+static void connect_link(struct keeper *k, struct link *link)
+{
+	struct supervision *s = k->s;
+	struct export_info found;
+	struct failure why;
+
+	for (uint32_t i = 0; i < s->addresses.count; i++) {
+		uint32_t address = (s->address + i) % (uint32_t)s->addresses.count;
+		int fd, err;
+
+		err = session_connect(&s->job, &s->addresses.items[address], s->buffer_bytes, &fd,
+				      &found, &why);
+		if (!err) {
+			err = session_same_export(&s->export, s->block_size_bytes, &found, &why);
+			if (err)
+				close(fd);
+		}
+		if (err) {
+			complain(k, address, why.text);
+			continue;
+		}
+		s->address = address;
+		link->fd = fd;
+		link->is_given = false;
+		link->delay_ms = GIVE_MIN_MS;
+		return;
+	}
+	back_off(link);
+}
+
+static bool is_any_lost(const struct keeper *k)
+{
+	for (uint32_t i = 0; i < k->s->link_count; i++) {
+		if (k->links[i].fd < 0 || !k->links[i].is_given)
+			return true;
+	}
+	return false;
+}
+
+static void tell_given(const struct keeper *k, const struct link *link, uint64_t lost_ms)
+{
+	const struct supervision *s = k->s;
+	const char *address = s->addresses.items[s->address].text;
+	const char *name = s->job.target.export_name;
+
+	if (link->is_spare)
+		log_line("/dev/nb%u: took over with a connection to %s export \"%s\"",
+			 s->job.device_index, address, name);
+	else
+		log_line("/dev/nb%u: connected again (%u) to %s export \"%s\" after %llu.%llu s",
+			 s->job.device_index, s->reconnects, address, name,
+			 (unsigned long long)(lost_ms / 1000),
+			 (unsigned long long)(lost_ms / 100 % 10));
+}
+
+static void given(struct keeper *k, struct link *link)
+{
+	struct supervision *s = k->s;
+	uint64_t lost_ms = now_ms() - link->since_ms;
+
+	if (link->is_given)
+		return;
+	link->is_given = true;
+	link->since_ms = now_ms();
+	s->reconnects += !link->is_spare;
+	memset(k->complaints, 0, sizeof(k->complaints));
+	if (!is_any_lost(k))
+		set_state(s, SUPERVISE_CONNECTED);
+	tell_given(k, link, lost_ms);
+}
+
+/* Gives the socket of the link to the driver, or asks after the device; -ENODEV: it is gone. */
+static int give_link(struct keeper *k, struct link *link)
+{
+	struct supervision *s = k->s;
+	struct failure why;
+	int err =
+		attach_reconfigure(&s->netlink, s->job.device_index, s->identifier, link->fd, &why);
+
+	/* Attached under another identifier, or not at all, or the driver itself is gone. */
+	if (err == -EINVAL || err == -ENOENT || err == -EOPNOTSUPP)
+		return -ENODEV;
+	if (err)
+		complain(k, s->address, why.text);
+	else if (link->fd >= 0)
+		given(k, link);
+	link->due_ms = now_ms() + link->delay_ms;
+	link->delay_ms = link->delay_ms * 2 < GIVE_MAX_MS ? link->delay_ms * 2 : GIVE_MAX_MS;
+	return 0;
+}
+
+/* What is due of one link; -ENODEV when the device is gone. */
+static int attend(struct keeper *k, struct link *link)
+{
+	int err = 0;
+
+	if (link->fd < 0) {
+		/* Before a server is troubled for a device that nobody has any more. */
+		err = give_link(k, link);
+		if (!err)
+			connect_link(k, link);
+	}
+	if (!err && link->fd >= 0)
+		err = give_link(k, link);
+	return err;
+}
+
+/*
+ * Closed at once and before the driver gets another: ours is then not the last
+ * reference, so that the driver's last one, with a linger of 0, throws away what
+ * the old connection has not sent.
+ */
+static void lose_link(struct keeper *k, struct link *link)
+{
+	struct supervision *s = k->s;
+	int error = 0;
+	socklen_t length = sizeof(error);
+	uint64_t now = now_ms();
+
+	getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+	close(link->fd);
+	link->fd = -1;
+	if (link->is_given && now - link->since_ms >= STABLE_MS) {
+		link->retry_ms = RETRY_MIN_MS;
+		link->due_ms = now;
+	} else {
+		back_off(link);
+	}
+	if (link->is_given)
+		link->since_ms = now;
+	link->is_given = false;
+	link->is_spare = false;
+	set_state(s, SUPERVISE_LOST);
+	log_line("/dev/nb%u: lost the connection to %s%s%s; the kernel holds I/O",
+		 s->job.device_index, s->addresses.items[s->address].text, error ? ": " : "",
+		 error ? strerror(error) : "");
+}
+
+/* A link that the driver calls dead is either seen on its socket, or is the one before it. */
+static void hear(struct keeper *k)
+{
+	uint64_t soon = now_ms() + LINK_DEAD_DELAY_MS;
+
+	if (!attach_heard_link_dead(&k->s->events, k->s->job.device_index))
+		return;
+	for (uint32_t i = 0; i < k->s->link_count; i++) {
+		struct link *link = &k->links[i];
+
+		if (link->fd >= 0 && link->due_ms > soon) {
+			link->due_ms = soon;
+			link->delay_ms = GIVE_MIN_MS;
+		}
+	}
+}
+
+/* Until a link is lost, the driver tells something, or something is due. */
+static void await(struct keeper *k)
+{
+	struct pollfd polls[CONNECTIONS_MAX + 1];
+	uint32_t count = k->s->link_count;
+	uint64_t now = now_ms(), due = UINT64_MAX;
+
+	for (uint32_t i = 0; i < count; i++) {
+		/* Data is the driver's; only the end of it is ours. -1 is passed over. */
+		polls[i] = (struct pollfd){.fd = k->links[i].fd, .events = POLLRDHUP};
+		if (k->links[i].due_ms < due)
+			due = k->links[i].due_ms;
+	}
+	polls[count] = (struct pollfd){.fd = k->s->events.fd, .events = POLLIN};
+	if (poll(polls, count + 1, due > now ? (int)(due - now) : 0) < 0) {
+		poll(NULL, 0, RETRY_MIN_MS); /* the kernel had no memory for it */
+		return;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (polls[i].revents)
+			lose_link(k, &k->links[i]);
+	}
+	if (polls[count].revents)
+		hear(k);
+}
+
+/* The driver has closed its end in peace: let what it said last arrive. */
+static void part(struct keeper *k)
+{
+	struct linger none = {0};
+
+	for (uint32_t i = 0; i < k->s->link_count; i++) {
+		if (k->links[i].fd < 0)
+			continue;
+		setsockopt(k->links[i].fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+		close(k->links[i].fd);
+	}
+	set_state(k->s, SUPERVISE_DETACHED);
+	k->s->pid = 0;
+}
+
+static void begin(struct keeper *k, struct supervision *s)
+{
+	uint64_t now = now_ms();
+
+	*k = (struct keeper){.s = s};
+	for (uint32_t i = 0; i < s->link_count; i++)
+		k->links[i] = (struct link){
+			.fd = s->fds[i],
+			.is_given = s->fds[i] >= 0,
+			.is_spare = s->fds[i] < 0,
+			.since_ms = now,
+			.due_ms = s->fds[i] >= 0 ? now + GIVE_MAX_MS : now,
+			.delay_ms = GIVE_MAX_MS,
+			.retry_ms = RETRY_MIN_MS,
+		};
+	s->since_ms = now;
+}
+
+int supervise_run(struct supervision *s)
+{
+	struct keeper keeper;
+
+	begin(&keeper, s);
+	for (;;) {
+		for (uint32_t i = 0; i < s->link_count; i++) {
+			if (keeper.links[i].due_ms <= now_ms() &&
+			    attend(&keeper, &keeper.links[i])) {
+				part(&keeper);
+				return 0;
+			}
+		}
+		await(&keeper);
+	}
+}
+
+static bool is_inherited(const struct supervision *s, int fd)
+{
+	if (fd == s->netlink.fd || fd == s->events.fd)
+		return true;
+	for (uint32_t i = 0; i < s->link_count; i++) {
+		if (fd == s->fds[i])
+			return true;
+	}
+	return false;
+}
+
+/* Descriptors of whoever started the command: a root, a terminal, a pipe that nobody reads. */
+static void close_others(const struct supervision *s)
+{
+	struct rlimit limit = {.rlim_cur = 1024};
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	for (int fd = STDERR_FILENO + 1; fd < (int)limit.rlim_cur && fd < 4096; fd++) {
+		if (!is_inherited(s, fd))
+			close(fd);
+	}
+}
+
+/* The kernel's log takes lines without waiting for anybody, and shows them on the console. */
+static int open_log(void)
+{
+	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : fd;
+}
+
+static void swallow(const char *line)
+{
+	(void)line;
+}
+
+static void turn_to_log(int log_fd)
+{
+	if (log_fd < 0)
+		log_to(swallow);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (log_fd < 0 || dup2(log_fd, fd) < 0)
+			close(fd);
+	}
+}
+
+static struct supervision *map_recipe(const char *fd_text)
+{
+	int fd = atoi(fd_text);
+	struct supervision *s = MAP_FAILED;
+	struct stat file;
+
+	if (fstat(fd, &file) == 0 && file.st_size == (off_t)sizeof(*s))
+		s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (s == MAP_FAILED || s->size_bytes != sizeof(*s) || s->link_count > CONNECTIONS_MAX ||
+	    s->addresses.count > ADDRESSES_MAX || s->addresses.count == 0)
+		die(EXIT_PERMANENT, "%s: is started by nbd-client, not by hand", SUPERVISOR_NAME);
+	return s;
+}
+
+int supervise_main(char **argv)
+{
+	struct supervision *s = map_recipe(argv[2]);
+	bool in_foreground = s->job.supervision == SUPERVISED_IN_FOREGROUND;
+	int log_fd = open_log();
+
+	s->pid = (uint32_t)getpid();
+	lockdown_enter(*s->job.target.unix_path);
+	if (!in_foreground && write(STDOUT_FILENO, "", 1) != 1)
+		return EXIT_PERMANENT;
+	turn_to_log(log_fd);
+	close_others(s);
+	return supervise_run(s);
+}
