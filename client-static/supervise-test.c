@@ -184,14 +184,14 @@ static bool has_attribute(const uint8_t *at, size_t length, uint16_t type)
 	return false;
 }
 
-static void answer(int error)
+static void answer(int result)
 {
 	struct {
 		struct nlmsghdr header;
 		struct nlmsgerr error;
 	} ack = {
 		.header = {.nlmsg_len = sizeof(ack), .nlmsg_type = NLMSG_ERROR, .nlmsg_seq = 1},
-		.error = {.error = error},
+		.error = {.error = result},
 	};
 
 	send(kernel_fd, &ack, sizeof(ack), 0);
