@@ -355,7 +355,6 @@ static int attach_any(const struct attach_job *job, const struct netlink *netlin
 		write_recipe(job, &addresses, &session, netlink, &recipe);
 		exit_code = complete(job, &session, &recipe);
 	}
-	size_reserve(job, &session, changes);
 	close_connections(&session);
 	return exit_code;
 }
