@@ -65,7 +65,7 @@ static uint16_t transmission_flags(const struct export_settings *set)
 		flags |= NBD_FLAG_SEND_FUA;
 	if (set->trim)
 		flags |= NBD_FLAG_SEND_TRIM;
-	return flags | NBD_FLAG_SEND_WRITE_ZEROES;
+	return flags | NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
 }
 
 static bool is_pattern(const char *name)
@@ -401,31 +401,39 @@ int export_trim(struct export *export, uint64_t offset_bytes, uint64_t length_by
 	return 0; /* NBD_CMD_TRIM is a hint: the data may stay */
 }
 
-int export_zero(struct export *export, uint64_t offset_bytes, uint64_t length_bytes, bool no_hole)
+/* Without writing them; one of refused() when that cannot be. */
+static int zero_at_once(struct export *export, uint64_t offset_bytes, uint64_t length_bytes,
+			bool no_hole)
 {
 	int r;
 
-	if (export->layer && !no_hole) {
-		r = layer_zero(export->layer, offset_bytes, length_bytes);
-		if (!refused(r))
-			return r;
-	}
 	if (export->layer)
-		return write_zeroes(export, offset_bytes, length_bytes);
-	no_hole |= is_reserved(export);
-	if (!no_hole && !atomic_load(&export->cannot_punch)) {
+		return no_hole ? -EOPNOTSUPP
+			       : layer_zero(export->layer, offset_bytes, length_bytes);
+	if (!no_hole && !is_reserved(export) && !atomic_load(&export->cannot_punch)) {
 		r = export_punch(export->fd, offset_bytes, length_bytes);
 		if (!refused(r))
 			return r;
 		if (r != -EINVAL)
 			atomic_store(&export->cannot_punch, true);
 	}
-	if (!atomic_load(&export->cannot_zero)) {
-		r = export_zero_range(export->fd, offset_bytes, length_bytes);
-		if (!refused(r))
-			return r;
-		if (r != -EINVAL)
-			atomic_store(&export->cannot_zero, true);
-	}
+	if (atomic_load(&export->cannot_zero))
+		return -EOPNOTSUPP;
+	r = export_zero_range(export->fd, offset_bytes, length_bytes);
+	if (refused(r) && r != -EINVAL)
+		atomic_store(&export->cannot_zero, true);
+	return r;
+}
+
+int export_zero(struct export *export, uint64_t offset_bytes, uint64_t length_bytes, bool no_hole,
+		bool fast)
+{
+	int r = zero_at_once(export, offset_bytes, length_bytes, no_hole);
+
+	if (!refused(r))
+		return r;
+	/* One system call with zeroes is as fast as any other. */
+	if (fast && length_bytes > ZEROES_BYTES)
+		return -EOPNOTSUPP;
 	return write_zeroes(export, offset_bytes, length_bytes);
 }

@@ -49,6 +49,7 @@ struct storage_job {
 	enum storage_op op;
 	int (*call)(struct storage_job *job); /* STORAGE_CALL: on a storage thread; the result */
 	bool no_hole;			      /* STORAGE_ZERO: keep the blocks allocated */
+	bool fast; /* STORAGE_ZERO: -EOPNOTSUPP rather than write zeroes */
 	int iov_count;
 	struct iovec iov[PIECE_BUFFERS_MAX]; /* STORAGE_READ, STORAGE_WRITE */
 	int pipe_fd;			     /* STORAGE_SPLICE */
@@ -198,7 +199,8 @@ int export_read(struct export *export, struct iovec *iov, int iov_count, uint64_
 int export_write(struct export *export, struct iovec *iov, int iov_count, uint64_t offset_bytes);
 int export_flush(struct export *export);
 int export_trim(struct export *export, uint64_t offset_bytes, uint64_t length_bytes);
-int export_zero(struct export *export, uint64_t offset_bytes, uint64_t length_bytes, bool no_hole);
+int export_zero(struct export *export, uint64_t offset_bytes, uint64_t length_bytes, bool no_hole,
+		bool fast);
 
 /*
  * export-linux.c: reads what is in memory, at once and whole; -EAGAIN when it is

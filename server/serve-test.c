@@ -123,10 +123,10 @@ static void what_is_written_is_read(void **state)
 	(void)state;
 	testbed_start(&bed, 65 * MIB, 1);
 	fd = bed.clients[0];
-	assert_int_equal(client_go(fd, false), NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH |
-						       NBD_FLAG_SEND_FUA | NBD_FLAG_SEND_TRIM |
-						       NBD_FLAG_SEND_WRITE_ZEROES |
-						       NBD_FLAG_CAN_MULTI_CONN);
+	assert_int_equal(client_go(fd, false),
+			 NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_FUA |
+				 NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES |
+				 NBD_FLAG_SEND_FAST_ZERO | NBD_FLAG_CAN_MULTI_CONN);
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		uint32_t length = lengths[i];
 		uint64_t offset = (i * 4099) % (MIB + 1);
@@ -163,7 +163,8 @@ static void errors_are_those_of_the_specification(void **state)
 		{NBD_CMD_TRIM, NBD_CMD_FLAG_NO_HOLE, 0, 1, NBD_EINVAL},
 		{NBD_CMD_WRITE_ZEROES, 0, SIZE - 1, 2, NBD_ENOSPC},
 		{NBD_CMD_WRITE_ZEROES, 0, UINT64_MAX, UINT32_MAX, NBD_ENOSPC},
-		{NBD_CMD_WRITE_ZEROES, NBD_CMD_FLAG_FAST_ZERO, 0, 1, NBD_EINVAL},
+		{NBD_CMD_TRIM, NBD_CMD_FLAG_FAST_ZERO, 0, 1, NBD_EINVAL},
+		{NBD_CMD_READ, NBD_CMD_FLAG_FAST_ZERO, 0, 1, NBD_EINVAL},
 		{NBD_CMD_FLUSH, 0, 1, 0, NBD_EINVAL},
 		{NBD_CMD_FLUSH, 0, 0, 1, NBD_EINVAL},
 		{NBD_CMD_FLUSH, NBD_CMD_FLAG_DF, 0, 0, NBD_EINVAL},
@@ -342,6 +343,40 @@ static void zeroes_reach_the_whole_length(void **state)
 	free(found);
 }
 
+/* Refused when zeroes would have to be written, and then nothing has changed. */
+static void fast_zero_is_fast_or_refused(void **state)
+{
+	struct testbed bed = {0};
+	uint8_t *data = pattern_of(MIB, 5), *found = malloc(MIB);
+	int fd;
+
+	(void)state;
+	testbed_start(&bed, MIB, 1);
+	fd = bed.clients[0];
+	assert_true(client_go(fd, false) & NBD_FLAG_SEND_FAST_ZERO);
+	assert_int_equal(pwrite(bed.file_fd, data, MIB, 0), MIB);
+	atomic_store(&fail_punch, EOPNOTSUPP);
+	assert_int_equal(client_ask(fd, NBD_CMD_WRITE_ZEROES, NBD_CMD_FLAG_FAST_ZERO, 0, MIB),
+			 NBD_ENOTSUP);
+	atomic_store(&fail_punch, 0);
+	assert_int_equal(pread(bed.file_fd, found, MIB, 0), MIB);
+	assert_memory_equal(found, data, MIB);
+	testbed_stop(&bed);
+
+	bed = (struct testbed){0};
+	testbed_start(&bed, MIB, 1);
+	fd = bed.clients[0];
+	client_go(fd, false);
+	assert_int_equal(pwrite(bed.file_fd, data, MIB, 0), MIB);
+	assert_int_equal(client_ask(fd, NBD_CMD_WRITE_ZEROES, NBD_CMD_FLAG_FAST_ZERO, 0, MIB), 0);
+	assert_int_equal(pread(bed.file_fd, found, MIB, 0), MIB);
+	memset(data, 0, MIB);
+	assert_memory_equal(found, data, MIB);
+	testbed_stop(&bed);
+	free(data);
+	free(found);
+}
+
 static void four_gigabytes_are_trimmed(void **state)
 {
 	struct testbed bed = {0};
@@ -510,6 +545,7 @@ int main(void)
 		cmocka_unit_test(structured_reads_come_in_chunks),
 		cmocka_unit_test(a_file_that_shrinks_is_an_error),
 		cmocka_unit_test(zeroes_reach_the_whole_length),
+		cmocka_unit_test(fast_zero_is_fast_or_refused),
 		cmocka_unit_test(four_gigabytes_are_trimmed),
 		cmocka_unit_test(storage_errors_reach_the_client),
 		cmocka_unit_test(fua_is_durable_before_its_answer),

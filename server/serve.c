@@ -166,6 +166,7 @@ static void submit(struct request *request, enum storage_op op)
 	request->job.offset_bytes = request->offset_bytes;
 	request->job.length_bytes = request->piece_bytes;
 	request->job.no_hole = request->flags & NBD_CMD_FLAG_NO_HOLE;
+	request->job.fast = request->flags & NBD_CMD_FLAG_FAST_ZERO;
 	if (op == STORAGE_SPLICE)
 		request->job.pipe_fd = request->pipe->in_fd;
 	else if (op <= STORAGE_WRITE)
@@ -235,7 +236,8 @@ static void piece_done(struct storage_job *job)
 	request->running = false;
 	connection->running_count--;
 	if (job->result < 0) {
-		log_failure(request);
+		if (job->result != -EOPNOTSUPP) /* the answer to FAST_ZERO is no failure */
+			log_failure(request);
 		request->error = job->result;
 	}
 	if (job->op == STORAGE_SPLICE) {
@@ -284,6 +286,8 @@ static uint16_t allowed_flags(const struct connection *connection, uint16_t type
 		flags |= NBD_CMD_FLAG_DF;
 	if (type == NBD_CMD_WRITE_ZEROES)
 		flags |= NBD_CMD_FLAG_NO_HOLE;
+	if (type == NBD_CMD_WRITE_ZEROES && connection->export->flags & NBD_FLAG_SEND_FAST_ZERO)
+		flags |= NBD_CMD_FLAG_FAST_ZERO;
 	return flags;
 }
 

@@ -71,7 +71,8 @@ int storage_run(struct storage_job *job)
 	case STORAGE_TRIM:
 		return export_trim(job->export, job->offset_bytes, job->length_bytes);
 	case STORAGE_ZERO:
-		return export_zero(job->export, job->offset_bytes, job->length_bytes, job->no_hole);
+		return export_zero(job->export, job->offset_bytes, job->length_bytes, job->no_hole,
+				   job->fast);
 	case STORAGE_CALL:
 		return job->call(job);
 	}
