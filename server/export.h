@@ -98,7 +98,8 @@ struct export_hold {
 struct export
 {
 	struct export_settings set;
-	int fd;
+	int fd; /* -1: a layer is in its place, and only export_read() and its like know where data
+		   is */
 	uint64_t size_bytes;
 	uint16_t flags;	 /* enum nbd_transmission_flag; NBD_FLAG_SEND_DF belongs to a connection */
 	bool in_memory;	 /* its reads and writes never wait for a disk */

@@ -147,3 +147,19 @@ expect_second_console() { # EXTENDED-REGEX
 	wait_text "$dir/second/console.log" "$1" "$(seconds_left)" ||
 		host_failed "console of the second machine does not show: $1"
 }
+
+# A server_config() for exports of each machine: a layer on root.img, and a swap of SWAP bytes.
+machine_config() { # PORT SWAP
+	local folder
+	folder=$(realpath "$dir")
+	mkdir -p "$dir/layers" "$dir/swaps"
+	printf '[generic]\nlistenaddr = 127.0.0.1\nport = %s\n' "$1"
+	printf '[root/*]\nexportname = %s/root.img\nper_client = cow\n' "$folder"
+	printf 'cowdir = %s/layers\n' "$folder"
+	printf '[swap/*]\nexportname = %s/swaps\nper_client = swap\nsize = %s\n' "$folder" "$2"
+}
+
+# What the machines have, in $dir/machines.
+list_machines() {
+	"$build/nbd-server" -C "$dir/server.conf" --machines >"$dir/machines"
+}

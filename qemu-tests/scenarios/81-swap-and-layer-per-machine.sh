@@ -5,12 +5,7 @@ MEM=128M TIMEOUT=120
 BOOTLINE='root=nbd://10.0.2.2:PORT/root/%m rw nbdswap=nbd://10.0.2.2:PORT/swap/%m'
 
 server_config() { # PORT
-	folder=$(realpath "$dir")
-	mkdir -p "$dir/layers" "$dir/swaps"
-	printf '[generic]\nlistenaddr = 127.0.0.1\nport = %s\n' "$1"
-	printf '[root/*]\nexportname = %s/root.img\nper_client = cow\n' "$folder"
-	printf 'cowdir = %s/layers\n' "$folder"
-	printf '[swap/*]\nexportname = %s/swaps\nper_client = swap\nsize = 256M\n' "$folder"
+	machine_config "$1" 256M
 }
 
 images() {
@@ -31,8 +26,7 @@ guest() {
 
 after() {
 	sha256sum --quiet -c "$dir/root.sum" || return
-	"$build/nbd-server" -C "$dir/server.conf" --machines >"$dir/machines" || return
-	grep -q '^root/52:54:00:12:34:56 *layer ' "$dir/machines" &&
-		grep -q '^swap/52:54:00:12:34:56 *swap *262144 *2621[0-9][0-9] ' "$dir/machines" ||
+	list_machines || return
+	[ "$(grep -cE '52:54:00:12:34:56 +(layer|swap +262144 +2621[0-9][0-9]) ' "$dir/machines")" = 2 ] ||
 		{ cat "$dir/machines" && return 1; }
 }
