@@ -119,9 +119,10 @@ load_memdrain() {
 
 # Takes all memory until only so many pages are free, reserves included, and holds that until
 # drain_end, but no longer than this time. Meanwhile a process that needs memory waits for it.
-drain() { # PAGES [SECONDS]
+# With highatomic it first has the kernel set a HIGHATOMIC block aside, as the network may do.
+drain() { # PAGES [SECONDS [highatomic]]
 	load_memdrain
-	echo "$1 ${2:-10}" >"$memdrain/drain" || fail "drain $*: see the kernel's message"
+	echo "$1 ${2:-10} ${3-}" >"$memdrain/drain" || fail "drain $*: see the kernel's message"
 }
 
 # A drain takes free objects of the network's caches too, so that each allocation needs a page.
@@ -163,17 +164,18 @@ drain_saw() { # NAME
 # Swaps for so many seconds while only so many pages are free, over a client that leaves the
 # reserves as the kernel made them. A process fills memory meanwhile. The drain begins when it has
 # 24 MiB, so that what the drain gives back at the end is enough to judge with, whatever hangs;
-# the wait needs no memory.
-swap_drained() { # PAGES SECONDS
+# the wait needs no memory, nor must the command that may come before it.
+swap_drained() { # PAGES SECONDS [COMMAND]
 	network
 	nbd-client -N swap -swap -reserve keep 10.0.2.2 "$port" /dev/nb0
 	mkswap /dev/nb0
 	swapon /dev/nb0
 	load_memdrain
-	hog 400M 600 &
+	hog 400M 600 7<&- & # what a scenario holds open there, it alone holds
 	hog=$!
 	until [ "$(awk '/^VmRSS/ { print $2 }' /proc/$hog/status)" -ge 24576 ]; do usleep 20000; done
 	drain "$1" $(($2 + 5))
+	"${3-:}"
 	# shellcheck disable=SC3045 # busybox has it
 	! read -r -t "$2" event <&9 || fail "$event: nothing was to be told"
 	kill -KILL "$hog"

@@ -4,8 +4,9 @@
  * are left, keeps it so while pages are freed and used, and gives all back: when told, when its
  * time is over, or when it is unloaded. For tests alone.
  *
- *   /sys/kernel/memdrain/drain    write "PAGES SECONDS": returns when only PAGES are free
- *   /sys/kernel/memdrain/release  write anything: returns when all pages are given back
+ *   /sys/kernel/memdrain/drain    write "PAGES SECONDS": returns when only PAGES are free;
+ *                                 "PAGES SECONDS highatomic" has the kernel make such a block
+ * before /sys/kernel/memdrain/release  write anything: returns when all pages are given back
  *   /sys/kernel/memdrain/report   what the drain that runs, or the last one, has seen
  *   /sys/kernel/memdrain/places   what the lack of memory did, by place: places.c
  *   /sys/kernel/memdrain/objects  write 1: take free objects of the network's caches too: objects.c
@@ -38,6 +39,7 @@
 #include <linux/oom.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 #include <linux/vmstat.h>
 #include <linux/wait.h>
@@ -48,6 +50,7 @@
 #define PAGES_PER_TICK	   4096
 #define LARGEST_ORDER	   8
 #define REACHED_TIMEOUT_MS 20000
+#define BLOCK_ORDER	   6
 #define LONGEST_S	   600
 #define OOM_PAUSE_MS	   50
 
@@ -62,7 +65,8 @@ static struct {
 	enum state state;
 	struct list_head pages;
 	unsigned long held_pages;
-	unsigned long goal_pages; /* what shall be left */
+	unsigned long goal_pages;	/* what shall be left */
+	unsigned long highatomic_pages; /* that were made on demand */
 	ktime_t start, end;
 	unsigned long most_held_pages, lowest_free_pages, highest_free_pages;
 	unsigned long retaken_pages; /* taken after the goal was reached */
@@ -77,6 +81,7 @@ static DEFINE_MUTEX(starting);
 static struct cpumask reached;	     /* CPUs that have found the goal reached since the start */
 static bool highatomic_out_of_reach; /* seen: an allocation failed although pages were left */
 static unsigned long refused_pages;  /* how many were left then */
+static struct page *block;	     /* what make_highatomic() shall make so */
 static struct zone *zones[MAX_ZONES];
 static unsigned int zone_count;
 static DECLARE_WAIT_QUEUE_HEAD(state_changed);
@@ -113,7 +118,7 @@ static unsigned long reachable_pages(void)
 
 static bool take(gfp_t gfp, unsigned int order)
 {
-	struct page *page = alloc_pages(gfp | __GFP_MEMALLOC | __GFP_NOWARN, order);
+	struct page *page = alloc_pages(gfp | __GFP_NOWARN, order);
 	unsigned int i;
 
 	if (!page)
@@ -137,7 +142,7 @@ static void give_one(void)
 /* What makes an allocation look into this list of this zone first. */
 static gfp_t gfp_of_list(struct zone *zone, unsigned int migratetype)
 {
-	gfp_t gfp = __GFP_HIGH;
+	gfp_t gfp = __GFP_HIGH | __GFP_MEMALLOC;
 
 	if (zone_idx(zone) == ZONE_DMA)
 		gfp |= __GFP_DMA;
@@ -150,14 +155,29 @@ static gfp_t gfp_of_list(struct zone *zone, unsigned int migratetype)
 	return gfp;
 }
 
-/* Takes what lies on the lists of this CPU, and returns how many pages these were. */
+/* Below what any allocation without __GFP_MEMALLOC may take: it is refused by the watermarks. */
+static bool is_below_watermarks(void)
+{
+	unsigned long pages = 0;
+	unsigned int i;
+
+	for (i = 0; i < zone_count; i++)
+		pages += min_wmark_pages(zones[i]) / 4;
+	return reachable_pages() < pages;
+}
+
+/*
+ * Takes what lies on the lists of this CPU, and returns how many pages these were. Blocks of pages
+ * only when the watermarks refuse them at first: else the kernel makes a block HIGHATOMIC.
+ */
 static unsigned long empty_lists_of_zone(struct zone *zone)
 {
 	struct per_cpu_pages *lists = this_cpu_ptr(zone->per_cpu_pageset);
+	unsigned int count = is_below_watermarks() ? NR_LOWORDER_PCP_LISTS : MIGRATE_PCPTYPES;
 	unsigned long before = drain.held_pages;
 	unsigned int i;
 
-	for (i = 0; i < NR_LOWORDER_PCP_LISTS; i++) {
+	for (i = 0; i < count; i++) {
 		while (!list_empty(&lists->lists[i]) &&
 		       drain.held_pages - before < PAGES_PER_TICK) {
 			if (!take(gfp_of_list(zone, i % MIGRATE_PCPTYPES), i / MIGRATE_PCPTYPES))
@@ -198,7 +218,43 @@ static void unlock_lists(unsigned long locked)
 		spin_unlock(&this_cpu_ptr(zones[i]->per_cpu_pageset)->lock);
 }
 
-/* Takes from the free lists what is above the goal; false when that is too much for one tick. */
+/*
+ * A page was refused although so many are left. If there are pages of MIGRATE_HIGHATOMIC, then
+ * this kernel does not let __GFP_MEMALLOC have them, and they do not count from now on. If there
+ * are none, another CPU was faster.
+ */
+static void note_refusal(unsigned long left)
+{
+	unsigned int i;
+
+	for (i = 0; i < zone_count && !highatomic_out_of_reach; i++)
+		highatomic_out_of_reach = highatomic_pages(zones[i]);
+	if (highatomic_out_of_reach && !refused_pages)
+		refused_pages = left;
+}
+
+/*
+ * An atomic allocation of more than one page that succeeds below the low watermark makes its
+ * pageblock HIGHATOMIC: here a part of a block that was kept for this, so that it can succeed.
+ */
+static void make_highatomic(void)
+{
+	struct page *page;
+	unsigned int i;
+
+	__free_pages(block, BLOCK_ORDER);
+	block = NULL;
+	page = alloc_pages(GFP_ATOMIC | __GFP_NOWARN, BLOCK_ORDER - 1);
+	if (page)
+		__free_pages(page, BLOCK_ORDER - 1);
+	for (i = 0; i < zone_count; i++)
+		drain.highatomic_pages += highatomic_pages(zones[i]);
+}
+
+/*
+ * Takes from the free lists what is above the goal; false when that is too much for one tick.
+ * Blocks down to the min watermark, then pages, because blocks below it would become HIGHATOMIC.
+ */
 static bool take_excess(void)
 {
 	unsigned long before = drain.held_pages;
@@ -208,27 +264,23 @@ static bool take_excess(void)
 	while ((left = reachable_pages()) > drain.goal_pages) {
 		if (drain.held_pages - before >= PAGES_PER_TICK)
 			return false;
-		if (left - drain.goal_pages >= 1UL << order && take(GFP_ATOMIC, order))
+		if (left - drain.goal_pages >= 1UL << order &&
+		    take(order ? __GFP_NOMEMALLOC : GFP_ATOMIC | __GFP_MEMALLOC, order))
 			continue;
-		if (!order)
+		if (!order) {
+			note_refusal(left);
 			break;
+		}
 		order--;
+		if (!order && block)
+			make_highatomic();
 	}
 	return true;
 }
 
-/*
- * Gives back what came from the CPU's lists as long as the free lists are below the goal. When
- * take_excess() was refused pages that are there, then those of MIGRATE_HIGHATOMIC: they do not
- * count from now on, and the others, of which none is left, are made up to the goal.
- */
+/* Gives back what came from the CPU's lists as long as the free lists are below the goal. */
 static void give_missing(unsigned long pages)
 {
-	if (!highatomic_out_of_reach && reachable_pages() > drain.goal_pages) {
-		refused_pages = reachable_pages();
-		highatomic_out_of_reach = true;
-		pages = drain.goal_pages;
-	}
 	while (pages-- && drain.held_pages && reachable_pages() < drain.goal_pages)
 		give_one();
 }
@@ -239,10 +291,13 @@ static bool reach_goal(void)
 	unsigned long before = drain.held_pages;
 	unsigned long emptied = empty_lists();
 	unsigned long locked = lock_lists();
+	bool counted_all = !highatomic_out_of_reach;
 	bool reached_goal;
 
 	drain.highest_free_pages = max(drain.highest_free_pages, reachable_pages());
 	reached_goal = take_excess();
+	if (counted_all && highatomic_out_of_reach)
+		emptied += drain.goal_pages; /* of what counts now, nothing was left */
 	if (reached_goal)
 		give_missing(emptied);
 	unlock_lists(locked);
@@ -276,6 +331,10 @@ static void give_pages(void)
 
 	for (pages = 0; drain.held_pages && pages < PAGES_PER_TICK; pages++)
 		give_one();
+	if (block) {
+		__free_pages(block, BLOCK_ORDER);
+		block = NULL;
+	}
 	if (objects_give() && !drain.held_pages)
 		set_state(IDLE);
 }
@@ -337,6 +396,7 @@ static int start_drain(unsigned long goal_pages, unsigned int hold_s)
 		err = -EBUSY;
 	} else {
 		drain.goal_pages = goal_pages;
+		drain.highatomic_pages = 0;
 		cpumask_clear(&reached);
 		drain.start = ktime_get();
 		drain.end = ktime_add_ms(drain.start, hold_s * MSEC_PER_SEC);
@@ -368,15 +428,19 @@ static ssize_t drain_store(struct kobject *kobj, struct kobj_attribute *attr, co
 			   size_t size)
 {
 	unsigned long goal_pages;
+	char word[16] = "";
 	unsigned int hold_s;
 	long left;
 	int err;
 
-	if (sscanf(text, "%lu %u", &goal_pages, &hold_s) != 2 || !hold_s || hold_s > LONGEST_S) {
-		pr_err("drain: \"%.40s\": not understood: write PAGES SECONDS, at most %u s\n",
-		       text, LONGEST_S);
+	if (sscanf(text, "%lu %u %15s", &goal_pages, &hold_s, word) < 2 || !hold_s ||
+	    hold_s > LONGEST_S || (*word && strcmp(word, "highatomic"))) {
+		pr_err("drain: \"%.40s\": not PAGES SECONDS [highatomic], at most %u s\n", text,
+		       LONGEST_S);
 		return -EINVAL;
 	}
+	if (*word && !block)
+		block = alloc_pages(GFP_KERNEL, BLOCK_ORDER);
 	err = start_drain(goal_pages, hold_s);
 	if (err)
 		return err;
@@ -407,11 +471,13 @@ static ssize_t report_show(struct kobject *kobj, struct kobj_attribute *attr, ch
 			  "state %s\ngoal_pages %lu\nheld_pages %lu\nmost_held_pages %lu\n"
 			  "lowest_free_pages %lu\nhighest_free_pages %lu\nretaken_pages %lu\n"
 			  "written_pages %lu\nooms_held_off %lu\nrefused_pages %lu\n"
+			  "highatomic_pages %lu\n"
 			  "duration_ms %lld\n",
 			  state_name[drain.state], drain.goal_pages, drain.held_pages,
 			  drain.most_held_pages, drain.lowest_free_pages, drain.highest_free_pages,
 			  drain.retaken_pages, drain.written_pages, drain.ooms_held_off,
-			  refused_pages, ktime_ms_delta(drain.end, drain.start));
+			  refused_pages, drain.highatomic_pages,
+			  ktime_ms_delta(drain.end, drain.start));
 	spin_unlock_bh(&drain.lock);
 	return size;
 }
