@@ -35,3 +35,17 @@ $(SERVER_TESTS): $(B)/test/%: $(B)/asan/server/%.o $(SERVER_ASAN_OBJ)
 	$(Q)$(CC) $(ASAN_LDFLAGS) $(TEST_LDFLAGS) -pthread -o $@ $^ -lcmocka -linih -lz
 
 INTEROP_TESTS += server/manual-test
+
+FUZZ_SECONDS ?= 60
+
+.PHONY: fuzz-server
+fuzz-server: $(B)/test/layer-map-fuzz ## fuzz the map of a layer as it lies on a disk (clang; FUZZ_SECONDS=60)
+	$(Q)mkdir -p $(B)/fuzz/layer-map
+	$(Q)$(B)/test/layer-map-fuzz -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 \
+		-artifact_prefix=$(B)/fuzz/ $(B)/fuzz/layer-map
+
+$(B)/test/layer-map-fuzz: server/layer-map-fuzz.c server/layer-map.c server/layer-map.h
+	$(call say,CLANG,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang $(CPPFLAGS_ALL) $(CFLAGS_ALL) -O1 -g -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $< -lz

@@ -193,12 +193,11 @@ static int read_header(struct layer_map *map, char boot_id[BOOT_ID_BYTES])
 		return -errno;
 	if ((size_t)n != sizeof(header) || memcmp(header.magic, magic, sizeof(magic)) != 0 ||
 	    le32toh(header.checksum) != header_checksum(&header) || le32toh(header.version) != 1 ||
-	    le32toh(header.block_bytes) != LAYER_BLOCK_BYTES || !header.size_bytes ||
-	    le64toh(header.size_bytes) > INT64_MAX || header.generation[GENERATION_BYTES - 1] ||
-	    header.boot_id[BOOT_ID_BYTES - 1])
+	    le32toh(header.block_bytes) != LAYER_BLOCK_BYTES ||
+	    le64toh(header.size_bytes) != map->size_bytes ||
+	    header.generation[GENERATION_BYTES - 1] || header.boot_id[BOOT_ID_BYTES - 1])
 		return -EBADMSG;
 	map->seed = header_checksum(&header);
-	map->size_bytes = le64toh(header.size_bytes);
 	memcpy(map->generation, header.generation, sizeof(map->generation));
 	memcpy(map->random, header.random, sizeof(map->random));
 	memcpy(boot_id, header.boot_id, BOOT_ID_BYTES);
@@ -380,9 +379,12 @@ static int open_file(int folder_fd, const char *name, struct layer_map *map)
 	return r ? 0 : write_anew(map, folder_fd, name);
 }
 
-int layer_map_open(int folder_fd, const char *name, struct layer_map *ret)
+int layer_map_open(int folder_fd, const char *name, uint64_t size_bytes, struct layer_map *ret)
 {
-	struct layer_map map = {.fd = openat(folder_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC)};
+	struct layer_map map = {
+		.fd = openat(folder_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC),
+		.size_bytes = size_bytes,
+	};
 	int r;
 
 	if (map.fd < 0)

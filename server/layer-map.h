@@ -48,11 +48,11 @@ int layer_boot_id(char ret[BOOT_ID_BYTES]);
 int layer_map_make(int folder_fd, const char *name, uint64_t size_bytes, const char *generation);
 
 /*
- * Reads NAME, when all data of the layer is on the disk. A record at the end that is
- * torn, and those that the boot of the host has made worthless, are dropped for ever.
- * -EBADMSG: not such a file, or damaged. -errno.
+ * Reads NAME of a layer of size_bytes, when all its data is on the disk. A record at the end that
+ * is torn, and those that the boot of the host has made worthless, are dropped for ever. -EBADMSG:
+ * not such a file, of another size, or damaged. -errno.
  */
-int layer_map_open(int folder_fd, const char *name, struct layer_map *ret);
+int layer_map_open(int folder_fd, const char *name, uint64_t size_bytes, struct layer_map *ret);
 void layer_map_close(struct layer_map *map);
 
 /* How many blocks from first on, at most count, are all written or all not; *ret_written says

@@ -165,13 +165,14 @@ static int open_files(struct layer *layer, int folder_fd, const char *data_name,
 		      const char *map_name, const struct layer_image *image, char *why,
 		      size_t why_size)
 {
+	struct stat st;
 	int r = machine_file_open(folder_fd, data_name, &layer->data_fd, why, why_size);
 
 	if (r < 0)
 		return r;
-	if (fdatasync(layer->data_fd) < 0)
+	if (fdatasync(layer->data_fd) < 0 || fstat(layer->data_fd, &st) < 0)
 		return failed(-errno, why, why_size, data_name);
-	r = layer_map_open(folder_fd, map_name, &layer->map);
+	r = layer_map_open(folder_fd, map_name, (uint64_t)st.st_size, &layer->map);
 	if (r == -EBADMSG)
 		snprintf(why, why_size, "%s is damaged; bring it back, or --reset the layer",
 			 map_name);
