@@ -2,8 +2,8 @@
 # nbd-server.
 
 SERVER_STAGES := options size address config machines load listen loop-epoll server connection payload \
-		 splice negotiate claim serve reply flush storage-pool export export-linux \
-		 per-client swap-file layer layer-map machine-file daemon
+		 splice negotiate claim serve reply flush storage-pool storage-uring export \
+		 export-linux per-client swap-file layer layer-map machine-file daemon
 SERVER_SRC    := $(SERVER_STAGES:%=server/%.c)
 SERVER_OBJ    := $(patsubst %.c,$(B)/host/%.o,server/main.c $(SERVER_SRC) $(COMMON_SRC))
 
@@ -14,7 +14,7 @@ server: $(B)/nbd-server ## the server
 
 $(B)/nbd-server: $(SERVER_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) -pthread -o $@ $^ -linih -lz
+	$(Q)$(CC) $(CFLAGS) -pthread -o $@ $^ -linih -luring -lz
 
 SERVER_TESTS    := $(B)/test/address-test $(B)/test/config-test $(B)/test/negotiate-test \
 		   $(B)/test/serve-test $(B)/test/claim-test $(B)/test/load-test \
@@ -32,7 +32,7 @@ $(B)/test/serve-test $(B)/test/claim-test $(B)/test/load-test: $(B)/asan/server/
 $(SERVER_TESTS): $(B)/test/%: $(B)/asan/server/%.o $(SERVER_ASAN_OBJ)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ASAN_LDFLAGS) $(TEST_LDFLAGS) -pthread -o $@ $^ -lcmocka -linih -lz
+	$(Q)$(CC) $(ASAN_LDFLAGS) $(TEST_LDFLAGS) -pthread -o $@ $^ -lcmocka -linih -luring -lz
 
 INTEROP_TESTS += server/manual-test
 

@@ -52,6 +52,7 @@ void export_probe(struct export *export)
 	struct statfs fs;
 	struct stat st;
 
+	export->is_plain = true;
 	/* The node of a device lies on a devtmpfs, its data elsewhere. */
 	export->in_memory = fstat(export->fd, &st) == 0 && S_ISREG(st.st_mode) &&
 			    fstatfs(export->fd, &fs) == 0 &&

@@ -102,8 +102,9 @@ struct export
 		   is */
 	uint64_t size_bytes;
 	uint16_t flags;	 /* enum nbd_transmission_flag; NBD_FLAG_SEND_DF belongs to a connection */
-	bool in_memory;	 /* its reads and writes never wait for a disk */
-	bool can_splice; /* its pages can be sent without a copy */
+	bool is_plain;	 /* its data is that of fd, at the same offset, for whoever reads there */
+	bool in_memory;	 /* and reading and writing never wait for a disk */
+	bool can_splice; /* and its pages can be sent without a copy */
 	bool any_identity; /* the section is NAME/"*" */
 
 	/* claim.c, on the loop's thread. */
@@ -210,7 +211,7 @@ int export_zero(struct export *export, uint64_t offset_bytes, uint64_t length_by
 int export_read_cached(struct export *export, const struct iovec *iov, int iov_count,
 		       uint64_t offset_bytes, uint64_t length_bytes);
 
-/* Finds out in_memory and can_splice of a file that was opened. */
+/* Of a file that was opened, and that nothing lies above: sets is_plain and what follows it. */
 void export_probe(struct export *export);
 
 /*
@@ -280,7 +281,19 @@ int swap_file_remove(int folder_fd, const char *identity, time_t before_s, char 
  * flush, trim and zero, which can take long. -errno.
  */
 int storage_start(struct storage **ret, unsigned int threads, void (*notify)(void *), void *arg);
+
+/*
+ * From here on reads go through io_uring; on the loop's thread, as all that follows.
+ * -errno when the kernel has none or forbids it: then the threads read, as before.
+ */
+int storage_use_ring(struct storage *storage);
+
+/* Readable when storage_complete() should be called; -1: no ring. */
+int storage_ring_fd(const struct storage *storage);
 void storage_submit(struct storage *storage, struct storage_job *job);
+
+/* Begins what was submitted since; false when the kernel lacks memory: call again soon. */
+bool storage_kick(struct storage *storage);
 
 /* Does job on this thread and returns its result; done() is not called. */
 int storage_run(struct storage_job *job);

@@ -60,6 +60,20 @@ _Noreturn static void tend_machines(const struct options *options, const struct 
 	exit(r < 0 ? 1 : 0);
 }
 
+static void open_server(const struct options *options, const struct config *config)
+{
+	int r;
+
+	server.io = options->io;
+	r = server_open(&server, config->storage_threads);
+	if (r < 0 && r == server.ring_error)
+		die(1, "--io io_uring: %s; --io epoll does without", strerror(-r));
+	if (r < 0)
+		die(1, "cannot start: %s", strerror(-r));
+	if (server.ring_error < 0)
+		log_line("io_uring: %s: the storage threads read", strerror(-server.ring_error));
+}
+
 /* Where the command line and the configuration want it, the command line first. */
 static void open_listeners(const struct options *options, const struct config *config)
 {
@@ -137,9 +151,7 @@ int main(int argc, char **argv)
 		daemon_log(); /* standard error is the client's socket */
 	else if (!options.foreground)
 		daemon_fork();
-	r = server_open(&server, config.storage_threads);
-	if (r < 0)
-		die(1, "cannot start: %s", strerror(-r));
+	open_server(&options, &config);
 	server.connections_max = options.max_connections;
 	server.config_path = options.config_path;
 	if (!options.inetd)

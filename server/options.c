@@ -13,7 +13,7 @@
 #include "common/log.h"
 #include "server/server.h"
 
-enum { OPTION_PORT = 256, OPTION_MACHINES, OPTION_RESET };
+enum { OPTION_PORT = 256, OPTION_IO, OPTION_MACHINES, OPTION_RESET };
 
 static const struct option_help {
 	const char *name;
@@ -26,6 +26,7 @@ static const struct option_help {
 	{"read-only", 'r', NULL, "export FILE read-only"},
 	{"max-connections", 'M', "COUNT", "serve at most COUNT connections at once"},
 	{"pid-file", 'p', "FILE", "write the process ID to FILE"},
+	{"io", OPTION_IO, "MODE", "read from disks by auto, io_uring or epoll (threads)"},
 	{"nofork", 'n', NULL, "stay in the foreground"},
 	{"dont-fork", 'd', NULL, "the same"},
 	{"inetd", 'i', NULL, "serve one client on standard input"},
@@ -105,6 +106,17 @@ static unsigned int parse_count(const char *text)
 	return (unsigned int)count;
 }
 
+static enum io parse_io(const char *text)
+{
+	static const char *const names[] = {"auto", "io_uring", "epoll"};
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(text, names[i]))
+			return (enum io)i;
+	}
+	usage("--io %s: must be auto, io_uring or epoll", text);
+}
+
 static void take_option(struct options *options, int letter, const char *value)
 {
 	switch (letter) {
@@ -115,6 +127,9 @@ static void take_option(struct options *options, int letter, const char *value)
 		if (port_parse(value, &options->port) < 0)
 			usage("--port %s: must be a port (0 to 65535)", value);
 		options->port_given = true;
+		break;
+	case OPTION_IO:
+		options->io = parse_io(value);
 		break;
 	case 'r':
 		options->readonly = true;

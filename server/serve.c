@@ -146,6 +146,8 @@ static void piece_done(struct storage_job *job);
 /* Does what need not wait for a disk here, and saves the way to a storage thread and back. */
 static bool done_at_once(struct storage_job *job)
 {
+	if (!job->export->is_plain)
+		return false;
 	if (job->op <= STORAGE_WRITE && job->export->in_memory) {
 		job->result = storage_run(job);
 		return true;

@@ -23,6 +23,25 @@ uint64_t server_now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static void on_ring(struct watch *watch, unsigned int events)
+{
+	struct server *server = (struct server *)((char *)watch - offsetof(struct server, ring));
+
+	(void)events;
+	storage_complete(server->storage);
+}
+
+static int open_ring(struct server *server)
+{
+	if (server->io == IO_EPOLL)
+		return 0;
+	server->ring_error = storage_use_ring(server->storage);
+	if (server->ring_error < 0)
+		return server->io == IO_URING ? server->ring_error : 0;
+	server->ring = (struct watch){storage_ring_fd(server->storage), LOOP_READ, on_ring};
+	return loop_watch(server->loop, &server->ring);
+}
+
 int server_open(struct server *server, unsigned int storage_threads)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
@@ -45,7 +64,12 @@ int server_open(struct server *server, unsigned int storage_threads)
 	r = storage_start(&server->storage, storage_threads, loop_wake, server->loop);
 	if (r < 0)
 		goto err_payload;
+	r = open_ring(server);
+	if (r < 0)
+		goto err_storage;
 	return 0;
+err_storage:
+	storage_stop(server->storage);
 err_payload:
 	payload_close(&server->payload);
 err_loop:
@@ -171,6 +195,7 @@ static void on_batch(void *arg)
 	run_connections(server);
 	check_deadlines(server);
 	run_connections(server);
+	server->kick_ms = storage_kick(server->storage) ? 0 : server_now_ms() + KICK_AGAIN_MS;
 	free_dead(server);
 	sweep_machines(server);
 	if ((server->draining || server->one_client) && TAILQ_EMPTY(&server->connections))
@@ -190,6 +215,7 @@ static int timeout_ms(void *arg)
 	struct connection *lingering = TAILQ_FIRST(&server->lingering);
 	uint64_t next_ms = server->accept_again_ms, now_ms;
 
+	earlier(&next_ms, server->kick_ms);
 	earlier(&next_ms, server->reclaim_ms);
 	earlier(&next_ms, server->claim_ms);
 	earlier(&next_ms, server->expire_ms);

@@ -18,6 +18,7 @@ enum {
 	DRAIN_TIMEOUT_MS = 30000,
 	DRAIN_PAYLOAD_MS = 5000, /* for a client to send the rest of a piece of payload */
 	RECLAIM_INTERVAL_MS = 100,
+	KICK_AGAIN_MS = 10,
 	HANDSHAKES_MAX = 512, /* beyond it the oldest one gives way */
 	CONNECTIONS_MAX_DEFAULT = 4096,
 	STORAGE_THREADS_DEFAULT = 4,
@@ -103,6 +104,13 @@ int load_exports(struct server *server, struct config *config);
 /* SIGHUP: adds what is new in the configuration, and logs what needs a restart. */
 void load_again(struct server *server);
 
+/* What reads that have to wait for a disk go through. */
+enum io {
+	IO_AUTO,  /* io_uring where there is one, else threads */
+	IO_URING, /* io_uring, or the server does not start */
+	IO_EPOLL, /* storage threads alone */
+};
+
 /* options.c */
 
 struct options {
@@ -121,6 +129,7 @@ struct options {
 	bool readonly;
 	bool foreground;
 	bool inetd;
+	enum io io;
 };
 
 /* Prints what --help and --version ask for, and exits; dies with EXIT_USAGE on a mistake. */
@@ -134,6 +143,9 @@ struct listener {
 };
 
 struct server {
+	enum io io;
+	int ring_error; /* IO_AUTO: why there is no io_uring, -errno; 0: there is */
+	struct watch ring;
 	struct loop *loop;
 	struct storage *storage;
 	struct payload_pool payload;
@@ -148,6 +160,7 @@ struct server {
 	struct connection_list dead; /* freed at the end of the batch */
 	unsigned int connection_count, handshake_count, connections_max;
 	uint64_t accept_again_ms; /* 0: accepting; else out of descriptors until then */
+	uint64_t kick_ms;	  /* 0: no read waits for memory of the kernel */
 	uint64_t reclaim_ms;	  /* 0: no connection waits for a payload buffer */
 	uint64_t claim_ms;	  /* 0: no connection waits for an answer of another machine */
 	uint64_t expire_ms;	  /* when to look for files that machines do not use any more */
@@ -161,7 +174,7 @@ struct server {
 
 uint64_t server_now_ms(void);
 
-/* Signals are blocked from here on. -errno. */
+/* server->io was chosen. Signals are blocked from here on. -errno. */
 int server_open(struct server *server, unsigned int storage_threads);
 
 /*

@@ -2,10 +2,11 @@
 /*
  * The storage threads: a small fixed number for all clients, so that a slow disk
  * stalls neither the loop nor other exports. Jobs enter from the loop's thread
- * and leave to it, through storage_complete(). This is the seam for another back
- * end: whoever takes a storage_job and calls done() later may stand here.
+ * and leave to it, through storage_complete(). Where the kernel has io_uring, reads
+ * go to storage-uring.c, and come back here when they were not plain ones.
  */
 #include "server/export.h"
+#include "server/storage-ring.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -28,6 +29,7 @@ struct storage {
 	unsigned int slow_running, slow_limit, idle;
 	bool stopping;
 
+	struct storage_ring *ring; /* NULL: none; the loop's thread */
 	void (*notify)(void *arg);
 	void *notify_arg;
 	unsigned int thread_count;
@@ -190,8 +192,19 @@ int storage_start(struct storage **ret, unsigned int threads, void (*notify)(voi
 	return 0;
 }
 
-void storage_submit(struct storage *storage, struct storage_job *job)
+int storage_use_ring(struct storage *storage)
 {
+	return ring_open(&storage->ring);
+}
+
+int storage_ring_fd(const struct storage *storage)
+{
+	return storage->ring ? ring_fd(storage->ring) : -1;
+}
+
+static void give_to_threads(void *arg, struct storage_job *job)
+{
+	struct storage *storage = arg;
 	struct queue *queue = is_slow(job) ? &storage->slow : &storage->quick;
 	bool was_empty;
 
@@ -203,10 +216,25 @@ void storage_submit(struct storage *storage, struct storage_job *job)
 	pthread_mutex_unlock(&storage->lock);
 }
 
+void storage_submit(struct storage *storage, struct storage_job *job)
+{
+	if (storage->ring && job->op == STORAGE_READ && job->export->is_plain &&
+	    ring_take(storage->ring, job))
+		return;
+	give_to_threads(storage, job);
+}
+
+bool storage_kick(struct storage *storage)
+{
+	return !storage->ring || ring_kick(storage->ring);
+}
+
 void storage_complete(struct storage *storage)
 {
 	struct storage_job *job;
 
+	if (storage->ring)
+		ring_reap(storage->ring, give_to_threads, storage);
 	pthread_mutex_lock(&storage->lock);
 	job = storage->finished.first;
 	queue_init(&storage->finished);
@@ -227,6 +255,8 @@ void storage_stop(struct storage *storage)
 	pthread_mutex_unlock(&storage->lock);
 	for (unsigned int i = 0; i < storage->thread_count; i++)
 		pthread_join(storage->threads[i], NULL);
+	if (storage->ring)
+		ring_close(storage->ring);
 	pthread_cond_destroy(&storage->work);
 	pthread_mutex_destroy(&storage->lock);
 	free(storage);

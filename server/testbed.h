@@ -35,8 +35,8 @@ struct testbed {
 };
 
 /*
- * Runs tests once with files on a disk and once with files in memory; returns how
- * many failed.
+ * Runs tests on each way that a request can take: storage threads, io_uring, and
+ * memory; returns how many failed.
  */
 int testbed_run_tests(const struct CMUnitTest *tests, size_t count);
 

@@ -32,13 +32,23 @@ need_libnbd_python() {
 	"$python" -c 'import nbd' 2>/dev/null || skip "python3: no nbd module (Debian package python3-libnbd)"
 }
 
+# Each test runs twice: with io_uring where there is one, and without.
+if [ -z "${NBD_IO:-}" ]; then
+	for NBD_IO in auto epoll; do
+		export NBD_IO
+		echo "--io $NBD_IO"
+		"$0" || exit
+	done
+	exit
+fi
+
 # server_start ARGUMENT...: sets server_pid, port and uri (of the default export).
 server_start() {
 	local line
 	rm -f "$work/stderr"
 	mkfifo "$work/stderr"
 	exec 9<>"$work/stderr"
-	"$nbd_server" -n "$@" </dev/null 2>"$work/stderr" 9<&- &
+	"$nbd_server" -n --io "$NBD_IO" "$@" </dev/null 2>"$work/stderr" 9<&- &
 	server_pid=$!
 	port=
 	while [ -z "$port" ] && read -r -t "$deadline_s" -u 9 line; do
