@@ -427,6 +427,37 @@ static void what_is_in_flight_is_answered_before_the_end(void **state)
 	free(data);
 }
 
+/* The only storage thread is busy: who reads through io_uring, or in memory, need not care. */
+static void reads_do_not_wait_for_a_storage_thread(void **state)
+{
+	struct testbed bed = {.storage_threads = 1};
+	uint8_t *data = malloc(MIB);
+
+	(void)state;
+	testbed_start(&bed, 4 * MIB, 2);
+	if (storage_ring_fd(bed.server.storage) < 0) {
+		testbed_stop(&bed);
+		free(data);
+		skip();
+	}
+	bed.export->can_splice = false; /* into pipes the storage threads read */
+	fill_file(&bed, 4 * MIB);
+	client_go(bed.clients[0], false);
+	client_go(bed.clients[1], false);
+	atomic_store(&hold_sync, true);
+	client_request(bed.clients[0], NBD_CMD_FLUSH, 0, 0, 0);
+	sem_wait(&sync_entered);
+	for (uint32_t length = 512; length <= MIB; length *= 2) {
+		assert_int_equal(client_read(bed.clients[1], data, length, length), 0);
+		expect_pattern(&bed, data, length, length);
+	}
+	atomic_store(&hold_sync, false);
+	sem_post(&sync_released);
+	client_expect(bed.clients[0], NBD_CMD_FLUSH, 0);
+	testbed_stop(&bed);
+	free(data);
+}
+
 static void an_idle_connection_is_small(void **state)
 {
 	(void)state;
@@ -447,6 +478,7 @@ int main(void)
 		cmocka_unit_test(the_oldest_handshake_gives_way),
 		cmocka_unit_test(a_handshake_has_ten_seconds),
 		cmocka_unit_test(what_is_in_flight_is_answered_before_the_end),
+		cmocka_unit_test(reads_do_not_wait_for_a_storage_thread),
 		cmocka_unit_test(an_idle_connection_is_small),
 	};
 
