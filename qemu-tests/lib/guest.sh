@@ -163,8 +163,9 @@ drain_saw() { # NAME
 
 # Swaps for so many seconds while only so many pages are free, over a client that leaves the
 # reserves as the kernel made them. A process fills memory meanwhile. The drain begins when it has
-# 24 MiB, so that what the drain gives back at the end is enough to judge with, whatever hangs;
-# the wait needs no memory, nor must the command that may come before it.
+# 24 MiB, so that what is given back at the end is enough to judge with, whatever hangs. Until then
+# the shell asks for no memory, since it might wait for it for ever; nor must the command that may
+# come before the wait.
 swap_drained() { # PAGES SECONDS [COMMAND]
 	network
 	nbd-client -N swap -swap -reserve keep 10.0.2.2 "$port" /dev/nb0
@@ -174,12 +175,11 @@ swap_drained() { # PAGES SECONDS [COMMAND]
 	hog 400M 600 7<&- & # what a scenario holds open there, it alone holds
 	hog=$!
 	until [ "$(awk '/^VmRSS/ { print $2 }' /proc/$hog/status)" -ge 24576 ]; do usleep 20000; done
-	drain "$1" $(($2 + 5))
+	drain "$1" "$2"
 	"${3-:}"
 	# shellcheck disable=SC3045 # busybox has it
-	! read -r -t "$2" event <&9 || fail "$event: nothing was to be told"
+	! read -r -t $(($2 + 1)) event <&9 || fail "$event: nothing was to be told"
 	kill -KILL "$hog"
-	drain_end
 	cat "$memdrain/report" "$memdrain/places"
 }
 
