@@ -60,4 +60,7 @@ guest() {
 	drops
 	loss 0
 	wait "$!"
+
+	rmmod memdrain
+	[ ! -e "$memdrain" ] || fail "memdrain is unloaded, and $memdrain is there"
 }

@@ -7,7 +7,8 @@ KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the rese
 
 guest() {
 	drain 16 3 highatomic
-	! read -r -t 4 event <&9
+	# shellcheck disable=SC3045 # busybox has it
+	! read -r -t 4 event <&9 || fail "$event: nothing was to be told"
 	cat "$memdrain/report"
 	[ "$(drain_saw highatomic_pages)" -gt 16 ] || fail "there is no HIGHATOMIC block"
 	[ "$(drain_saw refused_pages)" = 0 ] ||
