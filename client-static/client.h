@@ -29,17 +29,25 @@ enum {
 	TARGET_EXPORT_BYTES = 4096 + 1, /* NBD_MAX_STRING */
 
 	FAILURE_TEXT_BYTES = 768,
-	ADDRESSES_MAX = 8,    /* of one name that are tried in turn */
+	ADDRESSES_MAX = 8,    /* of one target that are tried in turn */
+	SERVERS_MAX = 4,      /* of one target */
 	CONNECTIONS_MAX = 16, /* of one device */
 
 	ATTACH_IDENTIFIER_BYTES = 256,
 	EXPORT_GENERATION_BYTES = 65,
 };
 
-/* Where an export is. Strings are terminated; exactly one of host and unix_path is not empty. */
-struct target {
+struct server {
 	char host[TARGET_HOST_BYTES]; /* name or numeric address, IPv6 without brackets */
 	uint16_t port;		      /* host order; NBD_DEFAULT_PORT unless given */
+};
+
+/* Where an export is. Strings are terminated; exactly one of host and unix_path is not empty. */
+struct target {
+	char host[TARGET_HOST_BYTES]; /* of the first server, as in struct server */
+	uint16_t port;
+	struct server others[SERVERS_MAX - 1]; /* that have the same export */
+	uint32_t other_count;
 	char unix_path[TARGET_UNIX_BYTES];
 	char export_name[TARGET_EXPORT_BYTES]; /* "" is the server's default export */
 };
@@ -136,8 +144,9 @@ void options_help(int fd);
 
 /*
  * Parses an NBD URI (doc/uri.md of the NBD project) into *ret: nbd://host[:port]
- * [/export] and nbd+unix:///[export]?socket=PATH, percent-decoded. An empty host
- * is localhost, as that document has it. "%m", "%u" and "%h", which are no
+ * [/export] and nbd+unix:///[export]?socket=PATH, percent-decoded; beyond that
+ * document host[:port] may be several, with commas. An empty host is localhost,
+ * as that document has it. "%m", "%u" and "%h", which are no
  * escapes in a URI, are left in the export name for the caller to replace.
  * Returns 0, or -EINVAL (-EPROTONOSUPPORT for nbds:// and other schemes of NBD)
  * with *ret untouched and in why a clause that names what was not understood
@@ -191,7 +200,10 @@ struct address_list {
 	struct address items[ADDRESSES_MAX];
 };
 
-/* Every address of the target, in the order of the resolver, at most ADDRESSES_MAX. */
+/*
+ * Every address of the target's servers in their order, and in that of the
+ * resolver, at most ADDRESSES_MAX. Fails when no server has one.
+ */
 int resolve_target(const struct target *target, struct address_list *ret, struct failure *why);
 
 /* connect.c */

@@ -216,9 +216,28 @@ static void unix_socket_is_a_target(void **state)
 	rmdir(path);
 }
 
+static void every_server_of_a_target_is_resolved(void **state)
+{
+	static struct target target = {.host = "192.0.2.1",
+				       .port = 1,
+				       .others = {{"no such host", 2}, {"2001:db8::3", 3}},
+				       .other_count = 2};
+	struct address_list list;
+
+	(void)state;
+	assert_int_equal(resolve_target(&target, &list, &why), 0);
+	assert_int_equal(list.count, 2);
+	assert_string_equal(list.items[0].text, "192.0.2.1:1");
+	assert_string_equal(list.items[1].text, "[2001:db8::3]:3");
+	strcpy(target.host, "neither this one");
+	target.other_count = 1;
+	assert_true(resolve_target(&target, &list, &why) < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_server_of_a_target_is_resolved),
 		cmocka_unit_test(numeric_addresses_need_no_resolver),
 		cmocka_unit_test(unknown_name_is_permanent),
 		cmocka_unit_test(handshake_has_time_limits_and_blocks),

@@ -86,9 +86,14 @@ static int read_line(struct boot_line *ret)
 	return r < 0 ? EXIT_PERMANENT : 0;
 }
 
+/* Every server of it is given as an IPv6 address. */
 static bool is_ipv6(const struct target *target)
 {
-	return strchr(target->host, ':') != NULL;
+	bool all = strchr(target->host, ':') != NULL;
+
+	for (uint32_t i = 0; i < target->other_count; i++)
+		all &= strchr(target->others[i].host, ':') != NULL;
+	return all;
 }
 
 static int start_network(struct boot *boot)

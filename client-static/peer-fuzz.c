@@ -50,6 +50,21 @@ static void fuzz_netlink(const uint8_t *data, size_t size)
 	close(fds[1]);
 }
 
+static void fuzz_notification(const uint8_t *data, size_t size)
+{
+	struct netlink events = {.family = 0x1d};
+	int fds[2];
+
+	if (size == 0 || socketpair(AF_UNIX, SOCK_DGRAM, 0, fds) < 0)
+		return;
+	if (send(fds[1], data, size, 0) != (ssize_t)size)
+		abort();
+	events.fd = fds[0];
+	attach_heard_link_dead(&events, 1);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void fuzz_text(const uint8_t *data, size_t size)
 {
 	char *text = calloc(1, size + 1), why_text[64];
@@ -69,13 +84,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0 || size > 32768)
 		return 0;
-	switch (data[0] % 4) {
+	switch (data[0] % 5) {
 	case 0:
 	case 1:
-		fuzz_handshake(data + 1, size - 1, data[0] % 4);
+		fuzz_handshake(data + 1, size - 1, data[0] % 5);
 		break;
 	case 2:
 		fuzz_netlink(data + 1, size - 1);
+		break;
+	case 3:
+		fuzz_notification(data + 1, size - 1);
 		break;
 	default:
 		fuzz_text(data + 1, size - 1);

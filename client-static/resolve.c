@@ -39,38 +39,57 @@ static void resolve_unix(const char *path, struct address_list *ret)
 	ret->count = 1;
 }
 
-static int not_resolved(const struct target *target, int error, struct failure *why)
+static int not_resolved(const char *host, int error, struct failure *why)
 {
 	bool may_change = error == EAI_AGAIN || error == EAI_SYSTEM || error == EAI_MEMORY;
 
 	return failure_set(why, may_change ? EXIT_TEMPORARY : EXIT_PERMANENT,
-			   may_change ? EAGAIN : ENOENT, "%s: cannot find the address: %s",
-			   target->host, gai_strerror(error));
+			   may_change ? EAGAIN : ENOENT, "%s: cannot find the address: %s", host,
+			   gai_strerror(error));
 }
 
-int resolve_target(const struct target *target, struct address_list *ret, struct failure *why)
+/* Appends the addresses of one server. */
+static int resolve_server(const char *host, uint16_t port_number, struct address_list *ret,
+			  struct failure *why)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
 	struct addrinfo *found;
 	char port[8];
 	int error;
 
-	ret->count = 0;
-	if (*target->unix_path) {
-		resolve_unix(target->unix_path, ret);
-		return 0;
-	}
-	snprintf(port, sizeof(port), "%u", target->port);
-	error = getaddrinfo(target->host, port, &hints, &found);
+	snprintf(port, sizeof(port), "%u", port_number);
+	error = getaddrinfo(host, port, &hints, &found);
 	if (error)
-		return not_resolved(target, error, why);
+		return not_resolved(host, error, why);
 	for (struct addrinfo *a = found; a && ret->count < ADDRESSES_MAX; a = a->ai_next) {
 		struct address *address = &ret->items[ret->count++];
 
 		memcpy(&address->storage, a->ai_addr, a->ai_addrlen);
 		address->length = a->ai_addrlen;
-		set_text(address, target->port);
+		set_text(address, port_number);
 	}
 	freeaddrinfo(found);
 	return 0;
+}
+
+int resolve_target(const struct target *target, struct address_list *ret, struct failure *why)
+{
+	struct failure other;
+	int err;
+
+	ret->count = 0;
+	if (*target->unix_path) {
+		resolve_unix(target->unix_path, ret);
+		return 0;
+	}
+	err = resolve_server(target->host, target->port, ret, why);
+	for (uint32_t i = 0; i < target->other_count; i++) {
+		const struct server *server = &target->others[i];
+
+		/* The one that may be found later is the one that decides whether to try again. */
+		if (resolve_server(server->host, server->port, ret, &other) && err &&
+		    other.exit_code == EXIT_TEMPORARY)
+			*why = other;
+	}
+	return ret->count ? 0 : err;
 }

@@ -359,10 +359,17 @@ static int attach_any(const struct attach_job *job, const struct netlink *netlin
 	return exit_code;
 }
 
+/* Also the same servers: by others a supervisor that takes over would not go. */
 static bool is_same_target(const struct target *a, const struct target *b)
 {
-	return a->port == b->port && !strcmp(a->host, b->host) &&
-	       !strcmp(a->unix_path, b->unix_path) && !strcmp(a->export_name, b->export_name);
+	bool same = a->port == b->port && !strcmp(a->host, b->host) &&
+		    !strcmp(a->unix_path, b->unix_path) &&
+		    !strcmp(a->export_name, b->export_name) && a->other_count == b->other_count;
+
+	for (uint32_t i = 0; same && i < a->other_count; i++)
+		same = a->others[i].port == b->others[i].port &&
+		       !strcmp(a->others[i].host, b->others[i].host);
+	return same;
 }
 
 /*

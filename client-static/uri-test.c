@@ -56,6 +56,12 @@ static const struct bad {
 	{"nbd://server:99999999999999999999/x", -EINVAL, "port \"99999999999999999999\""},
 	{"nbd://server:12a/x", -EINVAL, "port \"12a\""},
 	{"nbd://::1/x", -EINVAL, "stands in brackets"},
+	{"nbd://a,/x", -EINVAL, "missing after the comma"},
+	{"nbd://,a/x", -EINVAL, "missing before the comma"},
+	{"nbd://a,,b/x", -EINVAL, "missing after the comma"},
+	{"nbd://a,b:0/x", -EINVAL, "port \"0\""},
+	{"nbd://a,u@b/x", -EINVAL, "leave out \"a,u@b\""},
+	{"nbd://a,b,c,d,e/x", -EINVAL, "more than 4 servers"},
 	{"nbd://[::1/x", -EINVAL, "ends with \"]\""},
 	{"nbd://[]/x", -EINVAL, "ends with \"]\""},
 	{"nbd://[::1]99/x", -EINVAL, "\"99\" after the address"},
@@ -132,9 +138,29 @@ static void lengths_are_bounded(void **state)
 	}
 }
 
+static void several_servers_stand_between_commas(void **state)
+{
+	struct target target;
+	char why[256];
+
+	(void)state;
+	assert_int_equal(
+		uri_parse("nbd://a:1,[::2],c.example:3,d:/x/%m", &target, why, sizeof(why)), 0);
+	assert_string_equal(target.host, "a");
+	assert_int_equal(target.port, 1);
+	assert_int_equal(target.other_count, 3);
+	assert_string_equal(target.others[0].host, "::2");
+	assert_int_equal(target.others[0].port, 10809);
+	assert_string_equal(target.others[1].host, "c.example");
+	assert_int_equal(target.others[1].port, 3);
+	assert_string_equal(target.others[2].host, "d");
+	assert_string_equal(target.export_name, "x/%m");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(several_servers_stand_between_commas),
 		cmocka_unit_test(understood),
 		cmocka_unit_test(refused_with_a_reason),
 		cmocka_unit_test(lengths_are_bounded),

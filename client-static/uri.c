@@ -118,15 +118,12 @@ err_port:
 }
 
 /* host[:port], with an IPv6 address in brackets. */
-static int parse_authority(struct span rest, struct target *target, struct why why)
+static int parse_server(struct span rest, char host_text[TARGET_HOST_BYTES], uint16_t *ret_port,
+			struct why why)
 {
 	struct span host;
 	int err;
 
-	if (memchr(rest.at, '@', rest.length))
-		return refuse(why,
-			      "user names need TLS, which is not supported; leave out \"%.*s\"",
-			      (int)rest.length, rest.at);
 	if (take_char(&rest, '[')) {
 		host = take_until(&rest, "]");
 		if (!take_char(&rest, ']') || host.length == 0)
@@ -137,10 +134,10 @@ static int parse_authority(struct span rest, struct target *target, struct why w
 	}
 	if (host.length == 0)
 		host = (struct span){"localhost", strlen("localhost")};
-	err = decode(host, "", target->host, sizeof(target->host), "host name", why);
+	err = decode(host, "", host_text, TARGET_HOST_BYTES, "host name", why);
 	if (err)
 		return err;
-	target->port = NBD_DEFAULT_PORT;
+	*ret_port = NBD_DEFAULT_PORT;
 	if (rest.length == 0)
 		return 0;
 	if (!take_char(&rest, ':'))
@@ -148,7 +145,34 @@ static int parse_authority(struct span rest, struct target *target, struct why w
 			      rest.at);
 	if (memchr(rest.at, ':', rest.length))
 		return refuse(why, "an IPv6 address stands in brackets: nbd://[ADDRESS]:PORT/");
-	return rest.length == 0 ? 0 : parse_port(rest, &target->port, why);
+	return rest.length == 0 ? 0 : parse_port(rest, ret_port, why);
+}
+
+/* One server, or several with commas, of which none may be empty. */
+static int parse_authority(struct span rest, struct target *target, struct why why)
+{
+	struct span first = take_until(&rest, ",");
+	bool is_alone = rest.length == 0;
+	int err;
+
+	if (memchr(first.at, '@', first.length + rest.length))
+		return refuse(why,
+			      "user names need TLS, which is not supported; leave out \"%.*s\"",
+			      (int)(first.length + rest.length), first.at);
+	if (!is_alone && first.length == 0)
+		return refuse(why, "a server is missing before the comma");
+	err = parse_server(first, target->host, &target->port, why);
+	while (!err && take_char(&rest, ',')) {
+		struct span next = take_until(&rest, ",");
+		struct server *server = &target->others[target->other_count];
+
+		if (next.length == 0)
+			return refuse(why, "a server is missing after the comma");
+		if (target->other_count++ == SERVERS_MAX - 1)
+			return refuse(why, "more than %d servers", SERVERS_MAX);
+		err = parse_server(next, server->host, &server->port, why);
+	}
+	return err;
 }
 
 /* socket=PATH, the only parameter that means something without TLS. */
