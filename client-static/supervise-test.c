@@ -409,6 +409,7 @@ static void a_detached_device_is_left_alone(void **state)
 	assert_int_equal(server.accepted, 1);
 	assert_int_equal(kernel.given, 0);
 	assert_int_equal(kernel.asked, 1);
+	assert_string_equal(said, "");
 }
 
 static void *await_taken_over(void *unused)

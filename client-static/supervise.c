@@ -46,6 +46,8 @@ enum {
 struct link {
 	int fd; /* -1: lost */
 	bool is_given;
+	bool is_told;	   /* that it was lost */
+	int error;	   /* of the socket that was lost, 0: none */
 	bool is_spare;	   /* the driver may still have one of a supervisor before us */
 	uint64_t since_ms; /* given, or lost */
 	uint64_t due_ms;   /* to connect, or to be given again */
@@ -95,6 +97,7 @@ static uint32_t hash_text(const char *text)
 static void complain(struct keeper *k, uint32_t address, const char *text)
 {
 	struct complaint *last = &k->complaints[address];
+	bool is_named = !strncmp(text, "export ", strlen("export "));
 	uint32_t hash = hash_text(text);
 	uint64_t now = now_ms();
 
@@ -103,9 +106,10 @@ static void complain(struct keeper *k, uint32_t address, const char *text)
 	if (last->hash == hash && now - last->said_ms < REMIND_MS)
 		return;
 	*last = (struct complaint){.hash = hash, .said_ms = now};
-	log_line("/dev/nb%u: %s: export \"%s\": %s; trying again, the kernel holds I/O",
+	log_line("/dev/nb%u: %s: %s%s%s%s; trying again, the kernel holds I/O",
 		 k->s->job.device_index, k->s->addresses.items[address].text,
-		 k->s->job.target.export_name, text);
+		 is_named ? "" : "export \"", is_named ? "" : k->s->job.target.export_name,
+		 is_named ? "" : "\": ", text);
 }
 
 static void back_off(struct link *link)
@@ -206,20 +210,30 @@ static int give_link(struct keeper *k, struct link *link)
 	return 0;
 }
 
+static void tell_lost(const struct keeper *k, struct link *link)
+{
+	if (link->is_told)
+		return;
+	link->is_told = true;
+	log_line("/dev/nb%u: lost the connection to %s%s%s; the kernel holds I/O",
+		 k->s->job.device_index, k->s->addresses.items[k->s->address].text,
+		 link->error ? ": " : "", link->error ? strerror(link->error) : "");
+}
+
 /* What is due of one link; -ENODEV when the device is gone. */
 static int attend(struct keeper *k, struct link *link)
 {
-	int err = 0;
-
 	if (link->fd < 0) {
+		int err;
+
 		/* Before a server is troubled for a device that nobody has any more. */
 		err = give_link(k, link);
-		if (!err)
-			connect_link(k, link);
+		if (err)
+			return err;
+		tell_lost(k, link);
+		connect_link(k, link);
 	}
-	if (!err && link->fd >= 0)
-		err = give_link(k, link);
-	return err;
+	return link->fd >= 0 ? give_link(k, link) : 0;
 }
 
 /*
@@ -229,12 +243,12 @@ static int attend(struct keeper *k, struct link *link)
  */
 static void lose_link(struct keeper *k, struct link *link)
 {
-	struct supervision *s = k->s;
-	int error = 0;
-	socklen_t length = sizeof(error);
+	socklen_t length = sizeof(link->error);
 	uint64_t now = now_ms();
 
-	getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+	link->error = 0;
+	link->is_told = false;
+	getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &link->error, &length);
 	close(link->fd);
 	link->fd = -1;
 	if (link->is_given && now - link->since_ms >= STABLE_MS) {
@@ -247,10 +261,7 @@ static void lose_link(struct keeper *k, struct link *link)
 		link->since_ms = now;
 	link->is_given = false;
 	link->is_spare = false;
-	set_state(s, SUPERVISE_LOST);
-	log_line("/dev/nb%u: lost the connection to %s%s%s; the kernel holds I/O",
-		 s->job.device_index, s->addresses.items[s->address].text, error ? ": " : "",
-		 error ? strerror(error) : "");
+	set_state(k->s, SUPERVISE_LOST);
 }
 
 /* A link that the driver calls dead is either seen on its socket, or is the one before it. */
@@ -320,6 +331,7 @@ static void begin(struct keeper *k, struct supervision *s)
 		k->links[i] = (struct link){
 			.fd = s->fds[i],
 			.is_given = s->fds[i] >= 0,
+			.is_told = true,
 			.is_spare = s->fds[i] < 0,
 			.since_ms = now,
 			.due_ms = s->fds[i] >= 0 ? now + GIVE_MAX_MS : now,

@@ -14,7 +14,7 @@ host() {
 	tell "$port"
 	wait_event written
 	kill -KILL "$first"
-	expect_console '/dev/nb0: 10.0.2.2:[0-9]+: export "swap": .*no such export.*; trying again'
+	expect_console '/dev/nb0: 10.0.2.2:[0-9]+: export "swap": the server has no such export.*; trying again'
 	expect_console "/dev/nb0: connected again \(1\) to 10.0.2.2:$port "
 	tell moved
 }
