@@ -113,6 +113,7 @@ enum action {
 	ACTION_LIST,
 	ACTION_CHECK,
 	ACTION_DISCONNECT,
+	ACTION_STATUS,
 	ACTION_HELP,
 	ACTION_VERSION,
 };
@@ -121,6 +122,7 @@ enum action {
 struct command {
 	enum action action;
 	struct attach_job job; /* device_index alone for CHECK and DISCONNECT, target for LIST */
+	bool as_json;	       /* of STATUS */
 };
 
 /* One option; the table ends with a row without a name. */

@@ -28,6 +28,8 @@ static int run_command(const struct command *command)
 		return check_run(command->job.device_index);
 	case ACTION_DISCONNECT:
 		return disconnect_run(command->job.device_index);
+	case ACTION_STATUS:
+		return status_run(command->as_json);
 	case ACTION_HELP:
 		options_help(STDOUT_FILENO);
 		return 0;

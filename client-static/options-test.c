@@ -148,6 +148,13 @@ static void uris_name_server_and_export(void **state)
 	expect(good("nbd://[::1]:99/x /dev/nb1"), "::1", 99, "x", 1);
 	expect(good("-N y nbd://h/ nb1"), "h", 10809, "y", 1);
 	assert_string_equal(good("nbd+unix:///x?socket=/s nb1")->target.unix_path, "/s");
+	good("-status");
+	assert_int_equal(command.action, ACTION_STATUS);
+	assert_false(command.as_json);
+	good("--status --json");
+	assert_true(command.as_json);
+	bad("-json h nb0", "-json goes with -status alone");
+	bad("-status -d nb0", "do not go together");
 	good("-l nbd://h");
 	assert_int_equal(command.action, ACTION_LIST);
 	bad("nbds://h/x nb0", "nbds://h/x: nbds:// is not supported");

@@ -202,7 +202,7 @@ static int accept_only(struct command *command, const char *value, struct failur
 static int set_action(struct command *command, enum action action, struct failure *why)
 {
 	if (command->action != ACTION_ATTACH && command->action != action)
-		return refuse(why, "-list, -check and -disconnect do not go together");
+		return refuse(why, "-list, -check, -disconnect and -status do not go together");
 	command->action = action;
 	return 0;
 }
@@ -225,6 +225,19 @@ static int set_disconnect(struct command *command, const char *value, struct fai
 	int err = names_parse(value, &command->job.device_index, why);
 
 	return err ? err : set_action(command, ACTION_DISCONNECT, why);
+}
+
+static int set_status(struct command *command, const char *value, struct failure *why)
+{
+	(void)value;
+	return set_action(command, ACTION_STATUS, why);
+}
+
+static int set_json(struct command *command, const char *value, struct failure *why)
+{
+	(void)value, (void)why;
+	command->as_json = true;
+	return 0;
 }
 
 static int set_version(struct command *command, const char *value, struct failure *why)
@@ -269,6 +282,8 @@ const struct option_row option_table[] = {
 	{"list", 'l', NULL, set_list, "print the names of the server's exports"},
 	{"check", 'c', "DEVICE", set_check, "exit 0 and print a PID if attached, 1 if not"},
 	{"disconnect", 'd', "DEVICE", set_disconnect, "detach the device"},
+	{"status", 0, NULL, set_status, "print what is known of every device"},
+	{"json", 0, NULL, set_json, "with -status: as a JSON array"},
 	{"version", 'V', NULL, set_version, "print the version"},
 	{"help", 'h', NULL, set_help, "print this"},
 	{"nonetlink", 'L', NULL, NULL, "not supported: leave it out, netlink needs Linux 4.10"},
@@ -486,6 +501,8 @@ int options_parse(int argc, char **argv, struct command *ret, struct failure *wh
 	err = read_words(&reading, why);
 	if (err)
 		return err;
+	if (ret->as_json && ret->action != ACTION_STATUS)
+		return refuse(why, "-json goes with -status alone");
 	switch (ret->action) {
 	case ACTION_ATTACH:
 		return take_attach(&reading, why);
@@ -525,6 +542,7 @@ void options_help(int fd)
 	      "       nbd-client -list HOST [PORT]\n"
 	      "       nbd-client -check DEVICE\n"
 	      "       nbd-client -disconnect DEVICE\n"
+	      "       nbd-client -status [-json]\n"
 	      "Attaches an export of an NBD server as /dev/nbN. DEVICE is /dev/nbN, /dev/nbdN,\n"
 	      "nbN or nbdN. Options have one dash or two:\n");
 	for (const struct option_row *row = option_table; row->name; row++)

@@ -15,8 +15,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define STATE_FOLDER "/run/nbd-client"
-
 enum {
 	PATH_BYTES = 256,
 };

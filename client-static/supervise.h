@@ -21,6 +21,8 @@
 /* systemd and other inits spare a process whose name begins with '@' when they end all others. */
 #define SUPERVISOR_NAME "@nbd-client"
 
+#define STATE_FOLDER "/run/nbd-client"
+
 enum supervise_state {
 	SUPERVISE_CONNECTED,
 	SUPERVISE_LOST,	    /* the kernel holds I/O */
@@ -83,6 +85,11 @@ bool state_is_alive(const struct supervision *state);
 
 /* Forgets a device that was detached. */
 void state_forget(uint32_t index);
+
+/* status.c */
+
+/* Prints what is known of every device, as lines or as JSON, on stdout; 0 or an exit code. */
+int status_run(bool as_json);
 
 /* lockdown.c */
 

@@ -30,6 +30,8 @@ guest() {
 	wait_event connected
 	[ "$(pidof @nbd-client)" = "$processes" ]
 	expect_supervisors 2
+	nbd-client -status | grep '^/dev/nb0: connected for .* export "root", reconnects 1, process'
+	nbd-client -status -json | grep '"/dev/nb1", .*"state": "connected"'
 	swapoff /dev/nb1
 	nbd-client -d /dev/nb1
 	while [ "$(pidof @nbd-client)" = "$processes" ]; do :; done

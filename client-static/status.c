@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * -status: what the supervisors say of their devices in /run, a line each, or a
+ * JSON array for programs. Reads what is there, asks nobody, and so never waits
+ * for a server.
+ */
+#include "client-static/supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client-static/boot.h"
+#include "common/log.h"
+
+enum {
+	DEVICES_MAX = 256,
+	SECTOR_BYTES = 512, /* of /sys/block/nbdN/stat, whatever the device's blocks are */
+	TEXT_BYTES = 8192,
+};
+
+struct devices {
+	size_t count;
+	uint32_t indexes[DEVICES_MAX];
+};
+
+/* One device as it is shown. */
+struct report {
+	const struct supervision *s;
+	const char *state;
+	uint64_t since_s;
+	uint64_t read_bytes, written_bytes;
+};
+
+/* The text of one device, or of all; what does not fit is cut, and no reader is that long. */
+struct text {
+	char bytes[TEXT_BYTES];
+	size_t used;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...)
+{
+	size_t left = sizeof(text->bytes) - text->used;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(text->bytes + text->used, left, format, args);
+	va_end(args);
+	if (n > 0)
+		text->used += (size_t)n < left ? (size_t)n : left - 1;
+}
+
+/* A JSON string, RFC 8259: an export's name may hold anything but a NUL. */
+static void add_quoted(struct text *text, const char *key, const char *value)
+{
+	add(text, "\"%s\": \"", key);
+	for (const unsigned char *c = (const unsigned char *)value; *c; c++) {
+		if (*c == '"' || *c == '\\')
+			add(text, "\\%c", *c);
+		else if (*c < 0x20 || *c >= 0x7f)
+			add(text, "\\u%04x", *c);
+		else
+			add(text, "%c", *c);
+	}
+	add(text, "\"");
+}
+
+/* For a terminal: names and errors may come from a peer, and may hold control bytes. */
+static void add_plain(struct text *text, const char *value)
+{
+	for (const unsigned char *c = (const unsigned char *)value; *c; c++)
+		add(text, *c < 0x20 || *c >= 0x7f ? "\\x%02x" : "%c", *c);
+}
+
+static int note_device(int dir_fd, const char *name, void *data)
+{
+	struct devices *devices = data;
+	struct failure why;
+	size_t at = devices->count;
+	uint32_t index;
+
+	(void)dir_fd;
+	if (names_parse(name, &index, &why) || devices->count == DEVICES_MAX)
+		return 0;
+	for (; at > 0 && devices->indexes[at - 1] > index; at--)
+		devices->indexes[at] = devices->indexes[at - 1];
+	devices->indexes[at] = index;
+	devices->count++;
+	return 0;
+}
+
+static void read_bytes(uint32_t index, struct report *report)
+{
+	char path[64], text[256], *at = text;
+	uint64_t sectors[7] = {0};
+
+	snprintf(path, sizeof(path), "/sys/block/nbd%u/stat", index);
+	if (system_read(path, text, sizeof(text)))
+		return;
+	for (size_t i = 0; i < sizeof(sectors) / sizeof(*sectors); i++)
+		sectors[i] = strtoull(at, &at, 10);
+	report->read_bytes = sectors[2] * SECTOR_BYTES;
+	report->written_bytes = sectors[6] * SECTOR_BYTES;
+}
+
+static struct report make_report(const struct supervision *s)
+{
+	struct report report = {.s = s, .state = "connected"};
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	report.since_s = (uint64_t)now.tv_sec - s->since_ms / 1000;
+	if (s->state == SUPERVISE_DETACHED)
+		report.state = "detached";
+	else if (!state_is_alive(s))
+		report.state = "unsupervised";
+	else if (s->state == SUPERVISE_LOST)
+		report.state = "reconnecting";
+	read_bytes(s->job.device_index, &report);
+	return report;
+}
+
+static void add_json(struct text *text, const struct report *report)
+{
+	const struct supervision *s = report->s;
+
+	add(text, "{\"device\": \"/dev/nb%u\", ", s->job.device_index);
+	add_quoted(text, "server", s->addresses.items[s->address].text);
+	add(text, ", ");
+	add_quoted(text, "export", s->job.target.export_name);
+	add(text,
+	    ", \"state\": \"%s\", \"since_s\": %llu, \"reconnects\": %u, \"pid\": %u, "
+	    "\"size_bytes\": %llu, \"read_bytes\": %llu, \"written_bytes\": %llu, ",
+	    report->state, (unsigned long long)report->since_s, s->reconnects, s->pid,
+	    (unsigned long long)s->export.size_bytes, (unsigned long long)report->read_bytes,
+	    (unsigned long long)report->written_bytes);
+	add_quoted(text, "last_error", s->last_error);
+	add(text, "}");
+}
+
+static void add_line(struct text *text, const struct report *report)
+{
+	const struct supervision *s = report->s;
+
+	add(text, "/dev/nb%u: %s for %llu s: %s export \"", s->job.device_index, report->state,
+	    (unsigned long long)report->since_s, s->addresses.items[s->address].text);
+	add_plain(text, s->job.target.export_name);
+	add(text, "\", reconnects %u, process %u, %llu bytes read, %llu written%s", s->reconnects,
+	    s->pid, (unsigned long long)report->read_bytes,
+	    (unsigned long long)report->written_bytes, *s->last_error ? "; last error: " : "");
+	add_plain(text, s->last_error);
+	add(text, "\n");
+}
+
+/* Writes the report of one device; false when it is none of ours. */
+static bool print_device(uint32_t index, bool as_json, bool is_first)
+{
+	static struct supervision s;
+	static struct text text;
+	struct report report;
+
+	if (state_read(index, &s))
+		return false;
+	text.used = 0;
+	report = make_report(&s);
+	if (as_json && !is_first)
+		add(&text, ",\n");
+	if (as_json)
+		add_json(&text, &report);
+	else
+		add_line(&text, &report);
+	return write(STDOUT_FILENO, text.bytes, text.used) == (ssize_t)text.used;
+}
+
+static void print_json_edge(bool as_json, const char *edge)
+{
+	if (as_json && write(STDOUT_FILENO, edge, strlen(edge)) < 0) {
+		/* nobody is left to be told */
+	}
+}
+
+int status_run(bool as_json)
+{
+	struct devices devices = {0};
+	bool is_first = true;
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s" STATE_FOLDER, system_root);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno != ENOENT) {
+		log_line("%s: %s", path, strerror(errno));
+		return EXIT_PERMANENT;
+	}
+	if (fd >= 0) {
+		directory_each(fd, note_device, &devices);
+		close(fd);
+	}
+	print_json_edge(as_json, "[");
+	for (size_t i = 0; i < devices.count; i++)
+		is_first &= !print_device(devices.indexes[i], as_json, is_first);
+	print_json_edge(as_json, "]\n");
+	return 0;
+}
