@@ -334,7 +334,7 @@ static int complete(const struct attach_job *job, const struct session *session,
 /* From addresses to a finished device. */
 static int attach_any(const struct attach_job *job, const struct netlink *netlink)
 {
-	static struct supervision recipe;
+	struct supervision recipe;
 	struct address_list addresses;
 	struct session session;
 	struct failure why;
@@ -380,7 +380,7 @@ static bool is_same_target(const struct target *a, const struct target *b)
 static int take_over(const struct attach_job *job, const struct netlink *netlink,
 		     struct failure *why)
 {
-	static struct supervision recipe;
+	struct supervision recipe;
 	int err = state_read(job->device_index, &recipe);
 
 	if (err || !is_same_target(&job->target, &recipe.job.target) ||

@@ -161,8 +161,8 @@ static void add_line(struct text *text, const struct report *report)
 /* Writes the report of one device; false when it is none of ours. */
 static bool print_device(uint32_t index, bool as_json, bool is_first)
 {
-	static struct supervision s;
-	static struct text text;
+	struct supervision s;
+	struct text text;
 	struct report report;
 
 	if (state_read(index, &s))

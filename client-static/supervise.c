@@ -118,14 +118,26 @@ static void back_off(struct link *link)
 	link->retry_ms = link->retry_ms * 2 < RETRY_MAX_MS ? link->retry_ms * 2 : RETRY_MAX_MS;
 }
 
+/* While another link of the device stands, only its server will do: two know nothing of each other.
+ */
+static uint32_t count_addresses(const struct keeper *k)
+{
+	for (uint32_t i = 0; i < k->s->link_count; i++) {
+		if (k->links[i].fd >= 0)
+			return 1;
+	}
+	return (uint32_t)k->s->addresses.count;
+}
+
 /* A socket of the export, when one of the addresses leads to it now. */
 static void connect_link(struct keeper *k, struct link *link)
 {
 	struct supervision *s = k->s;
+	uint32_t count = count_addresses(k);
 	struct export_info found;
 	struct failure why;
 
-	for (uint32_t i = 0; i < s->addresses.count; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		uint32_t address = (s->address + i) % (uint32_t)s->addresses.count;
 		int fd, err;
 

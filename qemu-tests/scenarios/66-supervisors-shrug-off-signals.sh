@@ -15,7 +15,7 @@ host() {
 guest() {
 	expect_supervisors 2
 	processes=$(pidof @nbd-client)
-	for signal in HUP INT QUIT USR1 USR2 PIPE ALRM TERM RTMIN TERM TERM; do
+	for signal in HUP INT QUIT USR1 USR2 PIPE ALRM TERM VTALRM TERM TERM; do
 		# shellcheck disable=SC2086 # one word for each
 		kill -s "$signal" $processes
 	done
