@@ -28,10 +28,8 @@ static void schedule_waiting(struct server *server)
 {
 	struct connection *connection;
 
-	TAILQ_FOREACH(connection, &server->handshakes, timed) {
-		if (connection->negotiation->state == NEGOTIATE_CLAIM)
-			connection_schedule(connection);
-	}
+	TAILQ_FOREACH(connection, &server->claims, timed)
+		connection_schedule(connection);
 }
 
 static int host_length(const char *peer)
@@ -298,10 +296,37 @@ static int refuse(struct connection *connection, int error, const char *why)
 	return r < 0 ? r : 1;
 }
 
-int claim_answer(struct connection *connection)
+/* While it waits for us, the time of its handshake stands still. */
+static void set_claiming(struct connection *connection, bool claiming)
+{
+	struct server *server = connection->server;
+
+	if (connection->is_claiming == claiming)
+		return;
+	TAILQ_REMOVE(claiming ? &server->handshakes : &server->claims, connection, timed);
+	connection->is_claiming = claiming;
+	connection->deadline_ms =
+		server_now_ms() + (claiming ? CLAIM_TIMEOUT_MS : HANDSHAKE_TIMEOUT_MS);
+	TAILQ_INSERT_TAIL(claiming ? &server->claims : &server->handshakes, connection, timed);
+}
+
+static void grant(struct connection *connection, struct export *export)
 {
 	struct negotiation *n = connection->negotiation;
-	bool is_info = n->option.option == NBD_OPT_INFO;
+
+	n->export = export;
+	negotiate_grant(n);
+	if (n->state == NEGOTIATE_READY) {
+		attach(connection, export);
+		return;
+	}
+	forget_identity(connection); /* NBD_OPT_INFO */
+	connection->server->machine_left |= export->section != NULL;
+}
+
+int claim_answer(struct connection *connection)
+{
+	bool is_info = connection->negotiation->option.option == NBD_OPT_INFO;
 	struct export *export;
 	char why[REFUSAL_BYTES];
 	int r = take_identity(connection, why);
@@ -310,17 +335,12 @@ int claim_answer(struct connection *connection)
 		r = find_export(connection, &export, why);
 	if (!r && !is_info)
 		r = claim(connection, export, why);
+	set_claiming(connection, r == -EAGAIN);
 	if (r == -EAGAIN)
 		return 0;
 	if (r < 0)
 		return refuse(connection, r, why);
-	n->export = export;
-	if (!is_info)
-		attach(connection, export);
-	negotiate_grant(n);
-	if (is_info)
-		forget_identity(connection);
-	connection->server->machine_left |= is_info && export->section;
+	grant(connection, export);
 	return 1;
 }
 

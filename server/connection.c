@@ -92,7 +92,8 @@ static void leave_phase(struct connection *connection)
 	struct server *server = connection->server;
 
 	if (connection->phase == PHASE_HANDSHAKE) {
-		TAILQ_REMOVE(&server->handshakes, connection, timed);
+		TAILQ_REMOVE(connection->is_claiming ? &server->claims : &server->handshakes,
+			     connection, timed);
 		server->handshake_count--;
 		free(connection->negotiation);
 		connection->negotiation = NULL;

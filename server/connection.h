@@ -123,7 +123,7 @@ struct connection {
 	bool ending;	/* no further request is read: DISC, end of file, shutdown */
 	bool said_disc;
 	bool broken; /* a READ failed after its success was announced */
-	bool is_runnable, is_waiting;
+	bool is_runnable, is_waiting, is_claiming;
 	uint8_t header_have;
 	uint8_t header[WIRE_REQUEST_BYTES];
 	char peer[PEER_BYTES];
@@ -131,7 +131,7 @@ struct connection {
 	time_t attached_s;
 	TAILQ_ENTRY(connection) sharing;  /* export.attached */
 	TAILQ_ENTRY(connection) all;	  /* server.connections */
-	TAILQ_ENTRY(connection) timed;	  /* server.handshakes or server.lingering */
+	TAILQ_ENTRY(connection) timed;	  /* server.handshakes, claims or lingering */
 	TAILQ_ENTRY(connection) runnable; /* server.runnable */
 	TAILQ_ENTRY(connection) waiting;  /* payload_pool.waiting */
 	uint64_t congested_since_ms;	  /* while congested */

@@ -71,7 +71,7 @@ static void welcome(struct server *server, int fd, const struct sockaddr *addres
 		return;
 	}
 	if (server->handshake_count >= HANDSHAKES_MAX)
-		connection_close(TAILQ_FIRST(&server->handshakes),
+		connection_close(TAILQ_FIRST(&server->handshakes) ?: TAILQ_FIRST(&server->claims),
 				 "gave way: too many unfinished handshakes");
 	r = connection_open(server, fd, peer);
 	if (r < 0)

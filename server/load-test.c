@@ -386,6 +386,33 @@ static void a_handshake_has_ten_seconds(void **state)
 	atomic_store(&clock_offset_s, 0);
 }
 
+/* The time that the server takes is not the client's. */
+static void a_handshake_that_waits_for_the_storage_has_longer(void **state)
+{
+	struct testbed bed = {.exclusive = EXCLUSIVE_ON};
+	char text[REPLY_TEXT_BYTES];
+	int old, new, silent;
+
+	(void)state;
+	testbed_start(&bed, MIB, 3);
+	old = bed.clients[0];
+	new = bed.clients[1];
+	silent = bed.clients[2];
+	client_go(old, false);
+	atomic_store(&hold_sync, true);
+	client_request(old, NBD_CMD_FLUSH, 0, 0, 0);
+	sem_wait(&sync_entered);
+	client_ask_go(new, "");
+	assert_true(client_sees_end(old)); /* fenced, and its flush still runs */
+	atomic_store(&clock_offset_s, 11);
+	assert_true(client_sees_end(silent));
+	atomic_store(&hold_sync, false);
+	sem_post(&sync_released);
+	assert_int_equal(client_answer_go(new, text), NBD_REP_ACK);
+	testbed_stop(&bed);
+	atomic_store(&clock_offset_s, 0);
+}
+
 static void what_is_in_flight_is_answered_before_the_end(void **state)
 {
 	struct testbed bed = {0};
@@ -477,6 +504,7 @@ int main(void)
 		cmocka_unit_test(too_many_connections_are_refused),
 		cmocka_unit_test(the_oldest_handshake_gives_way),
 		cmocka_unit_test(a_handshake_has_ten_seconds),
+		cmocka_unit_test(a_handshake_that_waits_for_the_storage_has_longer),
 		cmocka_unit_test(what_is_in_flight_is_answered_before_the_end),
 		cmocka_unit_test(reads_do_not_wait_for_a_storage_thread),
 		cmocka_unit_test(an_idle_connection_is_small),

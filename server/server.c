@@ -50,6 +50,7 @@ int server_open(struct server *server, unsigned int storage_threads)
 	signal(SIGPIPE, SIG_IGN);
 	TAILQ_INIT(&server->connections);
 	TAILQ_INIT(&server->handshakes);
+	TAILQ_INIT(&server->claims);
 	TAILQ_INIT(&server->lingering);
 	TAILQ_INIT(&server->runnable);
 	TAILQ_INIT(&server->dead);
@@ -177,6 +178,7 @@ static void check_deadlines(struct server *server)
 	uint64_t now_ms = server_now_ms();
 
 	close_late(&server->handshakes, now_ms, "handshake took longer than 10 s");
+	close_late(&server->claims, now_ms, "its export was not ready in 60 s");
 	close_late(&server->lingering, now_ms, NULL);
 	reclaim_payload(server, now_ms);
 	if (server->claim_ms && server->claim_ms <= now_ms)
@@ -212,6 +214,7 @@ static int timeout_ms(void *arg)
 {
 	struct server *server = arg;
 	struct connection *handshake = TAILQ_FIRST(&server->handshakes);
+	struct connection *claiming = TAILQ_FIRST(&server->claims);
 	struct connection *lingering = TAILQ_FIRST(&server->lingering);
 	uint64_t next_ms = server->accept_again_ms, now_ms;
 
@@ -221,6 +224,8 @@ static int timeout_ms(void *arg)
 	earlier(&next_ms, server->expire_ms);
 	if (handshake)
 		earlier(&next_ms, handshake->deadline_ms);
+	if (claiming)
+		earlier(&next_ms, claiming->deadline_ms);
 	if (lingering)
 		earlier(&next_ms, lingering->deadline_ms);
 	if (server->draining) /* with a look at the clients in the middle of a WRITE */

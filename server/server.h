@@ -14,6 +14,7 @@
 enum {
 	EXIT_USAGE = 2,
 	HANDSHAKE_TIMEOUT_MS = 10000,
+	CLAIM_TIMEOUT_MS = 60000,
 	LINGER_TIMEOUT_MS = 2000,
 	DRAIN_TIMEOUT_MS = 30000,
 	DRAIN_PAYLOAD_MS = 5000, /* for a client to send the rest of a piece of payload */
@@ -155,6 +156,7 @@ struct server {
 	unsigned int listener_count;
 	struct connection_list connections;
 	struct connection_list handshakes; /* oldest first */
+	struct connection_list claims;	   /* handshakes that wait for us; oldest first */
 	struct connection_list lingering;  /* oldest first */
 	struct connection_list runnable;
 	struct connection_list dead; /* freed at the end of the batch */
