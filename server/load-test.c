@@ -405,6 +405,7 @@ static void a_handshake_that_waits_for_the_storage_has_longer(void **state)
 	client_ask_go(new, "");
 	assert_true(client_sees_end(old)); /* fenced, and its flush still runs */
 	atomic_store(&clock_offset_s, 11);
+	client_send(silent, "\0\0", 2); /* makes the server look at its clock */
 	assert_true(client_sees_end(silent));
 	atomic_store(&hold_sync, false);
 	sem_post(&sync_released);
