@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * hog SIZE[K|M|G] SECONDS [SEED]: what swap must survive, and the proof that it did.
+ * hog SIZE[K|M|G] SECONDS|fill [SEED]: what swap must survive, and the proof that it did.
  *
  * Fills SIZE of anonymous memory with a random stream that depends on the seed, the page number
  * and the pass that wrote it, so that no page is zero, equal to another or compressible, and an
  * old copy of a page is as wrong as a torn one. Every later pass verifies all pages and rewrites
  * half of them, until SECONDS have gone by. Exits 1 when any page was not what was written.
+ * With `fill` it only makes all pages dirty, as fast as it can, and ends.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -144,6 +145,13 @@ static void run_pass(struct hog *hog, uint64_t pass)
 	}
 }
 
+/* A word of each page is enough to make it dirty and not zero. */
+static void make_dirty(struct hog *hog)
+{
+	for (uint64_t page = 0; page < hog->pages; page++)
+		hog->words[page * PAGE_WORDS] = hog->seed + page;
+}
+
 /* SIZE with an optional K, M or G; 0 when it is not a size. */
 static uint64_t parse_size_bytes(const char *text)
 {
@@ -167,7 +175,7 @@ int main(int argc, char **argv)
 	time_t end_s;
 
 	if (argc < 3 || argc > 4) {
-		fprintf(stderr, "usage: hog SIZE[K|M|G] SECONDS [SEED]\n");
+		fprintf(stderr, "usage: hog SIZE[K|M|G] SECONDS|fill [SEED]\n");
 		return 100;
 	}
 	size_bytes = parse_size_bytes(argv[1]);
@@ -185,6 +193,10 @@ int main(int argc, char **argv)
 	if (hog.words == MAP_FAILED) {
 		fprintf(stderr, "hog: %s: %s\n", argv[1], strerror(errno));
 		return 111;
+	}
+	if (strcmp(argv[2], "fill") == 0) {
+		make_dirty(&hog);
+		return 0;
 	}
 	end_s = now_s() + strtol(argv[2], NULL, 10);
 	do

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2034
+. qemu-tests/scenarios/48-swap-never-stops.sh
+scenario=48-swap-never-stops
+DESCRIPTION="with a card of type vmxnet3 eight processes of 1.5 times the memory never stop"
+NIC=vmxnet3
+KERNELS="6.12 6.1"
