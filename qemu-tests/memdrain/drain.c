@@ -504,7 +504,8 @@ static int on_oom(struct notifier_block *block, unsigned long unused, void *free
 
 static struct notifier_block oom_block = {.notifier_call = on_oom};
 
-static struct kobj_attribute drain_attribute = __ATTR_WO(drain);
+/* A shell that has it open can write when there is no memory for the buffer of a write. */
+static struct kobj_attribute drain_attribute = __ATTR_PREALLOC(drain, 0200, NULL, drain_store);
 /* Who has it open needs no memory to write to it. */
 static struct kobj_attribute release_attribute =
 	__ATTR_PREALLOC(release, 0200, NULL, release_store);

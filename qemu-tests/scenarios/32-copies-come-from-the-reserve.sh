@@ -3,7 +3,7 @@
 DESCRIPTION="no packet is dropped for want of its copy, for a card that cannot gather fragments"
 ROOT=ram SWAP=512M MEM=128M TIMEOUT=90
 APPEND=rootfstype=ramfs # the programs themselves are not swapped out
-KERNELS=''
+KERNELS="6.12 6.1"
 KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the reserve
 
 guest() {

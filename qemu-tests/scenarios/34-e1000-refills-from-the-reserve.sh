@@ -3,7 +3,7 @@
 DESCRIPTION="e1000 goes on receiving, into fragments and into pages, while only the reserve is free"
 ROOT=ram SWAP=2G MEM=128M TIMEOUT=90
 NIC=e1000
-KERNELS=''
+KERNELS="6.12 6.1"
 KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the reserve
 
 requires() {

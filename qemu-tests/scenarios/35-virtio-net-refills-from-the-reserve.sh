@@ -3,7 +3,7 @@
 DESCRIPTION="virtio_net goes on receiving while only the reserve is free"
 ROOT=ram SWAP=512M MEM=128M TIMEOUT=90
 APPEND=rootfstype=ramfs # the programs themselves are not swapped out
-KERNELS=''
+KERNELS="6.12 6.1"
 KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the reserve
 
 guest() {

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="virtio_net goes on after the ring could not be filled even from the reserve"
-ROOT=ram SWAP=512M MEM=128M TIMEOUT=90
+ROOT=ram SWAP=2G MEM=192M TIMEOUT=90
 APPEND=rootfstype=ramfs # the programs themselves are not swapped out
-KERNELS=''
+KERNELS="6.12 6.1"
 KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the reserve
 
 # The reserve is not empty any more: pages of a file that only this shell has open become free. The
@@ -15,10 +15,17 @@ refill_reserve() {
 	exec 7<&-
 }
 
+# Reads in flight fill the ring, which is filled again when half of it is used up.
+read_on() {
+	until [ -e /sys/block/nbd0/pid ]; do usleep 20000; done
+	dd if=/dev/nb0 of=/dev/null bs=1M iflag=direct
+}
+
 guest() {
 	dd if=/dev/zero of=/file bs=1M count=1
 	exec 7</file
 	rm /file
+	read_on 7<&- &
 	load_memdrain
 	exec 6>"$memdrain/drain"
 	swap_drained 0 15 refill_reserve

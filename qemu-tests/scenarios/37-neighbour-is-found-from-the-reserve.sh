@@ -3,7 +3,7 @@
 DESCRIPTION="the link address of the server is found again while nothing but the reserve is free"
 ROOT=ram SWAP=512M MEM=256M TIMEOUT=90
 APPEND=rootfstype=ramfs # the programs themselves are not swapped out
-KERNELS=''
+KERNELS="6.12 6.1"
 KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the reserve
 
 # A card whose IFF_NOARP changes forgets its neighbours.

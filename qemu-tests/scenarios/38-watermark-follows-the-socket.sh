@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="the reserve grows by what a device's socket can pin, which is bounded, and shrinks after it"
 ROOT=ram SWAP=128M TIMEOUT=90
-KERNELS=''
+KERNELS="6.12 6.1"
 
 host() {
 	wait_event attached

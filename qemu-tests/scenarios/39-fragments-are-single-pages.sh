@@ -3,7 +3,7 @@
 DESCRIPTION="page fragments take single pages of the reserve, never blocks of eight"
 ROOT=ram SWAP=512M MEM=256M TIMEOUT=90
 APPEND=rootfstype=ramfs # the programs themselves are not swapped out
-KERNELS=''
+KERNELS="6.12 6.1"
 KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the reserve
 
 # Below the min watermark, and yet with blocks of eight pages among what is free.

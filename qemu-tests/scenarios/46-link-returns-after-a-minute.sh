@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="after a minute without link, I/O moves within 10 s, however far the timer had backed off"
 ROOT=ram SWAP=64M TIMEOUT=90
-KERNELS=''
+KERNELS="6.12 6.1"
 
 host() {
 	wait_event attached

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="no task sleeps for send space in nbd's dispatch when the server stops reading"
 ROOT=ram SWAP=128M TIMEOUT=90
-KERNELS=''
+KERNELS="6.12 6.1"
 
 host() {
 	wait_event attached

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="an allocation that may have the whole reserve gets the pages of HIGHATOMIC blocks too"
 ROOT=ram SWAP=0 MEM=256M TIMEOUT=60
-KERNELS=''
+KERNELS="6.12 6.1"
 KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the reserve
 
 guest() {
