@@ -23,8 +23,8 @@
 enum {
 	BOOT_LINE_BYTES = 8192, /* of the kernel command line; x86 allows 2048 */
 	BOOT_WHY_BYTES = 512,	/* of the reason of a refusal */
-	BOOT_ROOT_INDEX = 0,	/* root is /dev/nb0 and /dev/nbd0 */
-	BOOT_SWAP_INDEX = 1,	/* swap is /dev/nb1 and /dev/nbd1 */
+	BOOT_ROOT_INDEX = 0,	/* root is /dev/nb0 and /dev/nbd0, unless the line says another */
+	BOOT_SWAP_INDEX = 1,	/* swap is /dev/nb1 and /dev/nbd1, unless that is the root */
 };
 
 /* cmdline.c: the kernel command line, and nothing but it */
@@ -40,6 +40,7 @@ enum ip_method {
 struct ip_config {
 	enum ip_method method;
 	struct in_addr address, gateway, netmask, dns[2];
+	int mtu_bytes; /* of IP_STATIC; 0: leave it */
 	char host_name[65];
 	char device[IFNAMSIZ];
 };
@@ -54,15 +55,29 @@ struct nbd_opts {
 	enum reserve_mode reserve; /* reserve= */
 };
 
+/* Where it is said which export the root is. */
+enum root_source {
+	ROOT_MISSING,
+	ROOT_ON_LINE,
+	ROOT_HOST_BY_DHCP,	/* the line has the export, DHCP the server */
+	ROOT_BY_DHCP,		/* option 17, root-path, as dracut reads it */
+	ROOT_BY_DHCP_AS_DEBIAN, /* the same, as Debian's initramfs-tools read it */
+};
+
 struct boot_line {
-	struct target root;
+	struct target root; /* complete when ROOT_ON_LINE */
 	struct target swap; /* when has_swap */
-	bool has_root, has_swap;
+	enum root_source root_source;
+	bool has_swap;
+	bool has_root_device;		 /* the line says root_index and root_partition */
+	uint32_t root_index, swap_index; /* N of /dev/nbN */
+	uint32_t root_partition;	 /* M of /dev/nbNpM; 0: the device has no partitions */
 	struct nbd_opts opts;
 	struct ip_config ip;
 	char boot_mac[18]; /* of BOOTIF=, "" or lower case with colons */
 	char root_fstype[32];
 	char root_flags[256];
+	bool has_root_rw; /* ro or rw is a word of the line, which goes before root= */
 	bool root_rw;
 	char init[256]; /* "" is the kernel's list */
 	bool rescue;
@@ -85,11 +100,31 @@ struct boot_identity {
  */
 int cmdline_next(char **line, char **ret_name, char **ret_value);
 
+/* A word that the boot line may have. */
+struct cmdline_word {
+	const char *name;
+	const char *kit;     /* whose word it is */
+	const char *meaning; /* or, of a refused word, what to use */
+};
+
+/* The row of a word with a value, or of one without; NULL: it belongs to others. */
+const struct cmdline_word *cmdline_find(const char *name, bool has_value);
+
 /*
- * Parses the whole line, which it writes to. Tokens of others are passed over.
- * Returns 0, or -EINVAL with the token and what would be right in why.
+ * Parses the whole line, which it writes to: the forms of every kit
+ * (nbdboot(7)). Tokens of others are passed over. Returns 0, or -EINVAL
+ * with the token and what would be right in why; a line that kits read
+ * differently is refused with both readings.
  */
 int cmdline_parse(char *line, struct boot_line *ret, char *why, size_t why_size);
+
+/*
+ * Completes a line whose root is by DHCP: root_path is option 17, next_server
+ * siaddr or option 54; "" is not given. 0, or -EINVAL with why. A line that says
+ * all by itself stays.
+ */
+int cmdline_root_path(struct boot_line *line, const char *root_path, const char *next_server,
+		      char *why, size_t why_size);
 
 /*
  * Replaces %m %u %h in export_name, of TARGET_EXPORT_BYTES. Returns 0, -ENODATA
@@ -97,6 +132,15 @@ int cmdline_parse(char *line, struct boot_line *ret, char *why, size_t why_size)
  */
 int cmdline_expand(char *export_name, const struct boot_identity *identity, char *why,
 		   size_t why_size);
+
+/* explain.c */
+
+/*
+ * Prints what each word of line means, and what /init would do; root_path and
+ * next_server as DHCP would give them, or NULL. 0, or EXIT_PERMANENT when /init
+ * would refuse the line.
+ */
+int explain_run(const char *line, const char *root_path, const char *next_server);
 
 /* ip.c: the value of ip=, in the kernel's grammar. Returns 0, or -EINVAL with why. */
 int ip_parse(const char *value, struct ip_config *ret, char *why, size_t why_size);
@@ -151,6 +195,10 @@ int address_write_resolv_conf(const char *search, const struct in_addr *dns, int
 
 /* Runs busybox udhcpc once on interface; prints nothing, udhcpc does. 0 or -errno. */
 int dhcp_run(const char *interface);
+
+/* What the lease in force said of the root; "" is not given. */
+void dhcp_root(char *ret_root_path, size_t root_path_size, char *ret_next_server,
+	       size_t next_server_size);
 
 /* The script of udhcpc (/sbin/udhcpc-event is a link to /init): does what argv[1] wants. */
 int dhcp_event_main(int argc, char **argv);

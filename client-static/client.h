@@ -114,6 +114,7 @@ enum action {
 	ACTION_CHECK,
 	ACTION_DISCONNECT,
 	ACTION_STATUS,
+	ACTION_EXPLAIN,
 	ACTION_HELP,
 	ACTION_VERSION,
 };
@@ -123,6 +124,9 @@ struct command {
 	enum action action;
 	struct attach_job job; /* device_index alone for CHECK and DISCONNECT, target for LIST */
 	bool as_json;	       /* of STATUS */
+	struct {
+		const char *line, *root_path, *next_server; /* the latter two may be NULL */
+	} explain;
 };
 
 /* One option; the table ends with a row without a name. */
@@ -155,6 +159,12 @@ void options_help(int fd);
  * and what would be right.
  */
 int uri_parse(const char *text, struct target *ret, char *why, size_t why_size);
+
+/*
+ * Writes the URI of target, as uri_parse() takes it, shortened to size (at least
+ * 16) where it is longer. A target without a host has SERVER in its place.
+ */
+void uri_format(const struct target *target, char *ret, size_t size);
 
 /* True when text is meant as a URI: it has a scheme and "://". */
 bool uri_is_meant(const char *text);

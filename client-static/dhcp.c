@@ -9,20 +9,23 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define EVENT_PROGRAM "/sbin/udhcpc-event"
+#define EVENT_PROGRAM	 "/sbin/udhcpc-event"
+#define ROOT_PATH_FILE	 "/run/nbd-client/root-path"
+#define NEXT_SERVER_FILE "/run/nbd-client/next-server"
 
 enum { NAME_SERVERS = 3 /* MAXNS of resolv.conf(5) */ };
 
 int dhcp_run(const char *interface)
 {
 	char device[IFNAMSIZ];
-	char *argv[] = {"udhcpc", "-i", device, "-f",	       "-q", "-n",  "-t", "5",
-			"-T",	  "3",	"-s",	EVENT_PROGRAM, "-O", "mtu", NULL};
+	char *argv[] = {"udhcpc", "-i", device,	       "-f", "-q",  "-n", "-t",	      "5", "-T",
+			"3",	  "-s", EVENT_PROGRAM, "-O", "mtu", "-O", "rootpath", NULL};
 	int r;
 
 	snprintf(device, sizeof(device), "%s", interface);
@@ -50,6 +53,37 @@ static void parse_addresses(const char *list, struct in_addr *ret, int count)
 			i++;
 }
 
+/* One text for /init, which waits for udhcpc to end; it may hold any byte but 0. */
+static int keep_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), r = 0;
+	size_t length = strlen(text);
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, length) != (ssize_t)length)
+		r = -EIO;
+	close(fd);
+	return r;
+}
+
+static int keep_root(void)
+{
+	const char *server = lease("siaddr");
+	int r = keep_text(ROOT_PATH_FILE, lease("rootpath"));
+
+	return r < 0 ? r : keep_text(NEXT_SERVER_FILE, *server ? server : lease("serverid"));
+}
+
+void dhcp_root(char *ret_root_path, size_t root_path_size, char *ret_next_server,
+	       size_t next_server_size)
+{
+	if (system_read(ROOT_PATH_FILE, ret_root_path, root_path_size) < 0)
+		*ret_root_path = '\0';
+	if (system_read(NEXT_SERVER_FILE, ret_next_server, next_server_size) < 0)
+		*ret_next_server = '\0';
+}
+
 static int set_lease(const char *interface)
 {
 	struct ip_address address = {.mtu = atoi(lease("mtu"))};
@@ -68,7 +102,8 @@ static int set_lease(const char *interface)
 	if (*lease("hostname") && sethostname(lease("hostname"), strlen(lease("hostname"))) < 0)
 		log_line("%s: host name \"%s\" of the lease: %s", interface, lease("hostname"),
 			 strerror(errno));
-	return address_write_resolv_conf(lease("domain"), dns, NAME_SERVERS);
+	r = address_write_resolv_conf(lease("domain"), dns, NAME_SERVERS);
+	return r < 0 ? r : keep_root();
 }
 
 int dhcp_event_main(int argc, char **argv)

@@ -136,29 +136,67 @@ static int attach(const struct boot *boot, const struct target *target, uint32_t
 	return attach_run(&job);
 }
 
+/* The words of the line that DHCP completes. */
+static int ask_dhcp(struct boot *boot)
+{
+	char root_path[512], next_server[64], why[BOOT_WHY_BYTES];
+
+	if (boot->line.root_source == ROOT_ON_LINE)
+		return 0;
+	dhcp_root(root_path, sizeof(root_path), next_server, sizeof(next_server));
+	if (cmdline_root_path(&boot->line, root_path, next_server, why, sizeof(why)) == 0)
+		return 0;
+	log_line("DHCP: %s", why);
+	return EXIT_PERMANENT;
+}
+
 static int start_swap(struct boot *boot)
 {
-	int r = attach(boot, &boot->line.swap, BOOT_SWAP_INDEX, true);
+	uint32_t index = boot->line.swap_index;
+	char device[32];
+	int r = attach(boot, &boot->line.swap, index, true);
 
 	if (r)
 		return r;
-	r = swap_on("/dev/nb1", boot->line.opts.swap_priority);
+	snprintf(device, sizeof(device), "/dev/nb%u", index);
+	r = swap_on(device, boot->line.opts.swap_priority);
 	if (r)
-		disconnect_run(BOOT_SWAP_INDEX);
+		disconnect_run(index);
 	boot->has_swap = r == 0;
 	return r;
 }
 
+/* The kernel reads the table of partitions when the device is opened. */
+static void find_partitions(uint32_t index)
+{
+	char device[32];
+	int fd;
+
+	snprintf(device, sizeof(device), "/dev/nbd%u", index);
+	fd = open(device, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+}
+
 static int start_root(struct boot *boot)
 {
-	int r = attach(boot, &boot->line.root, BOOT_ROOT_INDEX, false);
+	uint32_t index = boot->line.root_index, partition = boot->line.root_partition;
+	char device[32], kernel_name[32];
+	int r = attach(boot, &boot->line.root, index, false);
 
 	if (r)
 		return r;
-	r = root_mount(&boot->line, "/dev/nb0", "/dev/nbd0");
+	snprintf(device, sizeof(device), "/dev/nb%u", index);
+	snprintf(kernel_name, sizeof(kernel_name), "/dev/nbd%u", index);
+	if (partition) {
+		find_partitions(index);
+		snprintf(kernel_name, sizeof(kernel_name), "/dev/nbd%up%u", index, partition);
+		memcpy(device, kernel_name, sizeof(device));
+	}
+	r = root_mount(&boot->line, device, kernel_name);
 	if (r) {
 		root_unmount();
-		disconnect_run(BOOT_ROOT_INDEX);
+		disconnect_run(index);
 	}
 	return r;
 }
@@ -174,6 +212,8 @@ static int attempt(struct boot *boot)
 	}
 	if (r == 0 && !boot->has_network)
 		r = start_network(boot);
+	if (r == 0)
+		r = ask_dhcp(boot);
 	if (r == 0 && boot->line.has_swap && !boot->has_swap)
 		r = start_swap(boot);
 	return r == 0 ? start_root(boot) : r;

@@ -5,8 +5,9 @@ set -eu
 
 lists=$(mktemp -d)
 trap 'rm -rf "$lists"' EXIT
-sed -n '/^static const struct parameter/,/^};/p' client-static/cmdline.c |
-	grep -o '{"[^"]*", parse_' | cut -d '"' -f 2 | sort -u >"$lists/code"
-sed -n 's/^\.It Cm \([A-Za-z.]*\).*/\1/p' client-static/nbdboot.7 | sort -u >"$lists/manual"
+sed -n '/^static const struct parameter.*{$/,/^};/p' client-static/cmdline.c |
+	grep -o '{{"[^"]*"' | cut -d '"' -f 2 | sort -u >"$lists/code"
+grep '^\.It Cm' client-static/nbdboot.7 | grep -o 'Cm [A-Za-z_.*]*' | cut -d ' ' -f 2 |
+	sort -u >"$lists/manual"
 [ -s "$lists/code" ]
 diff -u "$lists/code" "$lists/manual"

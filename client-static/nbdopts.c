@@ -126,8 +126,8 @@ int nbdopts_parse(const char *value, struct nbd_opts *opts, char *why, size_t wh
 
 		if (equals)
 			*equals = '\0';
-		if (!*opt && !equals)
-			continue;
+		if ((!*opt && !equals) || (!equals && strcmp(opt, "persist") == 0))
+			continue; /* every connection is made again */
 		r = parse_opt(opts, opt, equals ? equals + 1 : NULL, why, why_size);
 		if (r < 0)
 			return r;

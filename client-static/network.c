@@ -209,7 +209,8 @@ static int set_static(const char *interface, const struct ip_config *ip)
 	struct ip_address address = {
 		.address = ip->address,
 		.netmask = ip->netmask.s_addr ? ip->netmask : address_class_netmask(ip->address),
-		.gateway = ip->gateway};
+		.gateway = ip->gateway,
+		.mtu = ip->mtu_bytes};
 	int r = address_set(interface, &address);
 
 	if (r == 0)

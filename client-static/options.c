@@ -202,7 +202,8 @@ static int accept_only(struct command *command, const char *value, struct failur
 static int set_action(struct command *command, enum action action, struct failure *why)
 {
 	if (command->action != ACTION_ATTACH && command->action != action)
-		return refuse(why, "-list, -check, -disconnect and -status do not go together");
+		return refuse(why, "-list, -check, -disconnect, -status and -explain do not go "
+				   "together");
 	command->action = action;
 	return 0;
 }
@@ -231,6 +232,12 @@ static int set_status(struct command *command, const char *value, struct failure
 {
 	(void)value;
 	return set_action(command, ACTION_STATUS, why);
+}
+
+static int set_explain(struct command *command, const char *value, struct failure *why)
+{
+	command->explain.line = value;
+	return set_action(command, ACTION_EXPLAIN, why);
 }
 
 static int set_json(struct command *command, const char *value, struct failure *why)
@@ -284,6 +291,7 @@ const struct option_row option_table[] = {
 	{"disconnect", 'd', "DEVICE", set_disconnect, "detach the device"},
 	{"status", 0, NULL, set_status, "print what is known of every device"},
 	{"json", 0, NULL, set_json, "with -status: as a JSON array"},
+	{"explain", 0, "LINE", set_explain, "tell what a boot line means to /init, see nbdboot(7)"},
 	{"version", 'V', NULL, set_version, "print the version"},
 	{"help", 'h', NULL, set_help, "print this"},
 	{"nonetlink", 'L', NULL, NULL, "not supported: leave it out, netlink needs Linux 4.10"},
@@ -508,6 +516,12 @@ int options_parse(int argc, char **argv, struct command *ret, struct failure *wh
 		return take_attach(&reading, why);
 	case ACTION_LIST:
 		return take_target(&reading, reading.word_count, why);
+	case ACTION_EXPLAIN:
+		ret->explain.root_path = reading.words[0];
+		ret->explain.next_server = reading.words[1];
+		return reading.word_count <= 2
+			       ? 0
+			       : refuse(why, "\"%s\" is one word too many", reading.words[2]);
 	default:
 		return reading.word_count == 0
 			       ? 0
@@ -543,6 +557,7 @@ void options_help(int fd)
 	      "       nbd-client -check DEVICE\n"
 	      "       nbd-client -disconnect DEVICE\n"
 	      "       nbd-client -status [-json]\n"
+	      "       nbd-client -explain LINE [ROOT-PATH [NEXT-SERVER]]\n"
 	      "Attaches an export of an NBD server as /dev/nbN. DEVICE is /dev/nbN, /dev/nbdN,\n"
 	      "nbN or nbdN. Options have one dash or two:\n");
 	for (const struct option_row *row = option_table; row->name; row++)

@@ -5,6 +5,7 @@
  */
 #include "client-static/client.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -268,4 +269,51 @@ int uri_parse(const char *text, struct target *ret, char *why_text, size_t why_s
 		return err;
 	*ret = target;
 	return 0;
+}
+
+/* Adds the bytes of text to *used of ret, escaped where a URI wants that. */
+static void append_escaped(char *ret, size_t size, size_t *used, const char *text)
+{
+	static const char plain[] = "-._~/:@!$'()*+,;=";
+
+	for (const char *c = text; *c && *used + 4 < size; c++) {
+		bool is_plain = isalnum((unsigned char)*c) || strchr(plain, *c) ||
+				(*c == '%' && c[1] && strchr("muh", c[1]));
+
+		*used += (size_t)snprintf(ret + *used, size - *used, is_plain ? "%c" : "%%%02X",
+					  (unsigned char)*c);
+	}
+}
+
+static void append_server(char *ret, size_t size, size_t *used, const char *host, uint16_t port)
+{
+	bool is_ipv6 = strchr(host, ':') != NULL;
+	char text[TARGET_HOST_BYTES + 16];
+
+	snprintf(text, sizeof(text), "%s%s%s", is_ipv6 ? "[" : "", *host ? host : "SERVER",
+		 is_ipv6 ? "]" : "");
+	if (port != NBD_DEFAULT_PORT)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), ":%u", port);
+	if (*used + strlen(text) < size)
+		*used += (size_t)snprintf(ret + *used, size - *used, "%s", text);
+}
+
+void uri_format(const struct target *target, char *ret, size_t size)
+{
+	size_t used = (size_t)snprintf(ret, size, "%s://", *target->unix_path ? "nbd+unix" : "nbd");
+
+	if (!*target->unix_path) {
+		append_server(ret, size, &used, target->host, target->port);
+		for (uint32_t i = 0; i < target->other_count; i++) {
+			append_escaped(ret, size, &used, ",");
+			append_server(ret, size, &used, target->others[i].host,
+				      target->others[i].port);
+		}
+	}
+	append_escaped(ret, size, &used, "/");
+	append_escaped(ret, size, &used, target->export_name);
+	if (*target->unix_path && used + strlen("?socket=") < size) {
+		used += (size_t)snprintf(ret + used, size - used, "?socket=");
+		append_escaped(ret, size, &used, target->unix_path);
+	}
 }
