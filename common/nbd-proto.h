@@ -114,6 +114,11 @@
 	X(NBD_REPLY_TYPE_ERROR, 0x8001)   \
 	X(NBD_REPLY_TYPE_ERROR_OFFSET, 0x8002)
 
+/* "Metadata querying": the one context that this server has, and its states. */
+#define NBD_CONTEXT_BASE_ALLOCATION "base:allocation"
+#define NBD_STATE_HOLE		    (1u << 0)
+#define NBD_STATE_ZERO		    (1u << 1)
+
 /* "Error values": NBD number and the errno of this system that it stands for. */
 #define NBD_ERRORS(X)                   \
 	X(NBD_EPERM, 1, EPERM)          \
@@ -220,6 +225,19 @@ struct nbd_wire_chunk_data {
 	uint64_t offset;
 } NBD_WIRE;
 _Static_assert(sizeof(struct nbd_wire_chunk_data) == 8, "offset data");
+
+struct nbd_wire_chunk_hole {
+	uint64_t offset;
+	uint32_t size;
+} NBD_WIRE;
+_Static_assert(sizeof(struct nbd_wire_chunk_hole) == 12, "offset hole");
+
+/* Follows the context ID in the payload of NBD_REPLY_TYPE_BLOCK_STATUS. */
+struct nbd_wire_extent {
+	uint32_t length;
+	uint32_t state;
+} NBD_WIRE;
+_Static_assert(sizeof(struct nbd_wire_extent) == 8, "block status descriptor");
 
 /* Begins the payload of NBD_REPLY_TYPE_ERROR; message_length bytes of text follow. */
 struct nbd_wire_chunk_error {

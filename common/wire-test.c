@@ -304,6 +304,47 @@ static void a_silent_peer_is_a_timeout(void **state)
 	close(pair[1]);
 }
 
+static void metadata_queries_are_checked(void **state)
+{
+	static const struct {
+		const char *data;
+		size_t length;
+		int error;
+	} rows[] = {
+		{"\0\0\0\1x\0\0\0\0", 9, 0},
+		{"\0\0\0\1x\0\0\0\2\0\0\0\1a\0\0\0\2bc", 20, 0},
+		{"", 0, -EMSGSIZE},
+		{"\0\0\0\1x\0\0\0", 8, -EMSGSIZE},
+		{"\0\0\0\1x\0\0\0\0y", 10, -EMSGSIZE},
+		{"\0\0\0\1x\0\0\0\1", 9, -EMSGSIZE},
+		{"\0\0\0\1x\0\0\0\1\0\0\0\2a", 14, -EMSGSIZE},
+		{"\0\0\0\1x\377\377\377\377\0\0\0\1a", 14, -EMSGSIZE},
+		{"\0\0\0\1x\0\0\0\1\377\377\377\377a", 14, -EMSGSIZE},
+		{"\0\0\0\1x\0\0\0\1\0\0\0\1\0", 14, -EPROTO},
+		{"\377\377\377\377x\0\0\0\0", 9, -EMSGSIZE},
+	};
+	struct wire_meta meta;
+	struct wire_string query;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		/* As long as it is, so that a read behind its end is seen. */
+		uint8_t *data = malloc(rows[i].length ?: 1);
+
+		memcpy(data, rows[i].data, rows[i].length);
+		assert_int_equal(wire_get_meta(data, rows[i].length, &meta), rows[i].error);
+		if (i == 1) {
+			assert_int_equal(meta.query_count, 2);
+			query = wire_next_query(&meta.queries);
+			assert_int_equal(query.length, 1);
+			assert_memory_equal(query.bytes, "a", 1);
+			query = wire_next_query(&meta.queries);
+			assert_memory_equal(query.bytes, "bc", 2);
+		}
+		free(data);
+	}
+}
+
 static void errors_map_both_ways(void **state)
 {
 	(void)state;
@@ -339,6 +380,7 @@ int main(void)
 		cmocka_unit_test(nonsense_block_sizes_are_refused),
 		cmocka_unit_test(short_reads_are_put_together),
 		cmocka_unit_test(a_silent_peer_is_a_timeout),
+		cmocka_unit_test(metadata_queries_are_checked),
 		cmocka_unit_test(errors_map_both_ways),
 	};
 

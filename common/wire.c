@@ -24,6 +24,8 @@ _Static_assert(WIRE_REQUEST_BYTES == sizeof(struct nbd_wire_request), "request")
 _Static_assert(WIRE_SIMPLE_REPLY_BYTES == sizeof(struct nbd_wire_simple_reply), "simple reply");
 _Static_assert(WIRE_CHUNK_BYTES == sizeof(struct nbd_wire_chunk), "chunk");
 _Static_assert(WIRE_CHUNK_DATA_BYTES == sizeof(struct nbd_wire_chunk_data), "chunk data");
+_Static_assert(WIRE_CHUNK_HOLE_BYTES == sizeof(struct nbd_wire_chunk_hole), "chunk hole");
+_Static_assert(WIRE_EXTENT_BYTES == sizeof(struct nbd_wire_extent), "extent");
 _Static_assert(WIRE_CHUNK_ERROR_BYTES == sizeof(struct nbd_wire_chunk_error), "chunk error");
 
 enum {
@@ -213,6 +215,51 @@ int wire_get_go(const uint8_t *buf, size_t length, struct wire_go *ret)
 		go.infos[i] = get_be16(infos + sizeof(count) + i * sizeof(uint16_t));
 	*ret = go;
 	return 0;
+}
+
+int wire_get_meta(const uint8_t *buf, size_t length, struct wire_meta *ret)
+{
+	struct wire_meta meta;
+	struct wire_string query;
+	size_t at;
+	int err = get_counted_string(buf, length, &meta.name);
+
+	if (err)
+		return err;
+	at = sizeof(uint32_t) + meta.name.length;
+	if (length - at < sizeof(meta.query_count))
+		return -EMSGSIZE;
+	meta.query_count = get_be32(buf + at);
+	at += sizeof(meta.query_count);
+	meta.queries = buf + at;
+	for (uint32_t i = 0; i < meta.query_count; i++) {
+		err = get_counted_string(buf + at, length - at, &query);
+		if (err)
+			return err;
+		at += sizeof(uint32_t) + query.length;
+	}
+	if (at != length)
+		return -EMSGSIZE;
+	*ret = meta;
+	return 0;
+}
+
+struct wire_string wire_next_query(const uint8_t **queries)
+{
+	struct wire_string query = {
+		.bytes = (const char *)*queries + sizeof(uint32_t),
+		.length = get_be32(*queries),
+	};
+
+	*queries += sizeof(uint32_t) + query.length;
+	return query;
+}
+
+size_t wire_put_context(uint8_t *buf, uint32_t id, struct wire_string name)
+{
+	size_t used = put_be32(buf, id);
+
+	return used + put(buf + used, name.bytes, name.length);
 }
 
 size_t wire_put_server(uint8_t *buf, struct wire_string name)
@@ -434,6 +481,25 @@ int wire_get_chunk(const uint8_t buf[WIRE_CHUNK_BYTES], struct wire_chunk *ret)
 size_t wire_put_chunk_data(uint8_t *buf, uint64_t offset_bytes)
 {
 	struct nbd_wire_chunk_data wire = {.offset = htobe64(offset_bytes)};
+
+	return put(buf, &wire, sizeof(wire));
+}
+
+size_t wire_put_chunk_hole(uint8_t *buf, uint64_t offset_bytes, uint32_t size_bytes)
+{
+	struct nbd_wire_chunk_hole wire = {htobe64(offset_bytes), htobe32(size_bytes)};
+
+	return put(buf, &wire, sizeof(wire));
+}
+
+size_t wire_put_context_id(uint8_t *buf, uint32_t id)
+{
+	return put_be32(buf, id);
+}
+
+size_t wire_put_extent(uint8_t *buf, uint32_t length_bytes, uint32_t state)
+{
+	struct nbd_wire_extent wire = {htobe32(length_bytes), htobe32(state)};
 
 	return put(buf, &wire, sizeof(wire));
 }

@@ -29,6 +29,9 @@ enum {
 	WIRE_CHUNK_BYTES = 20,
 	WIRE_CHUNK_DATA_BYTES = 8,
 	WIRE_CHUNK_ERROR_BYTES = 6,
+	WIRE_CHUNK_HOLE_BYTES = 12,
+	WIRE_CONTEXT_ID_BYTES = 4,
+	WIRE_EXTENT_BYTES = 8,
 
 	/* Largest NBD_OPT_INFO or NBD_OPT_GO: a name of NBD_MAX_STRING and 16 information requests.
 	 */
@@ -57,6 +60,12 @@ struct wire_go {
 	uint16_t info_count;
 	uint16_t infos[WIRE_GO_MAX_INFOS]; /* requests past this number are dropped: they are hints
 					    */
+};
+
+struct wire_meta {
+	struct wire_string name; /* of the export */
+	uint32_t query_count;
+	const uint8_t *queries; /* for wire_next_query() */
 };
 
 struct wire_export {
@@ -112,6 +121,16 @@ int wire_get_go(const uint8_t *buf, size_t length, struct wire_go *ret);
 /* -EMSGSIZE over NBD_MAX_STRING, -EPROTO with a NUL in it. */
 int wire_check_string(const void *bytes, size_t length);
 
+/*
+ * Data of NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT, as of NBD_OPT_GO. Each of
+ * query_count calls of wire_next_query() takes a query from *queries, which has been checked.
+ */
+int wire_get_meta(const uint8_t *buf, size_t length, struct wire_meta *ret);
+struct wire_string wire_next_query(const uint8_t **queries);
+
+/* Data of NBD_REP_META_CONTEXT. */
+size_t wire_put_context(uint8_t *buf, uint32_t id, struct wire_string name);
+
 /* Data of NBD_REP_SERVER: the name of an export, then text for a person. */
 size_t wire_put_server(uint8_t *buf, struct wire_string name);
 int wire_get_server(const uint8_t *buf, size_t length, struct wire_string *ret_name);
@@ -141,6 +160,9 @@ int wire_get_simple_reply(const uint8_t buf[WIRE_SIMPLE_REPLY_BYTES], struct wir
 size_t wire_put_chunk(uint8_t *buf, const struct wire_chunk *chunk);
 int wire_get_chunk(const uint8_t buf[WIRE_CHUNK_BYTES], struct wire_chunk *ret);
 size_t wire_put_chunk_data(uint8_t *buf, uint64_t offset_bytes);
+size_t wire_put_chunk_hole(uint8_t *buf, uint64_t offset_bytes, uint32_t size_bytes);
+size_t wire_put_context_id(uint8_t *buf, uint32_t id);
+size_t wire_put_extent(uint8_t *buf, uint32_t length_bytes, uint32_t state);
 size_t wire_put_chunk_error(uint8_t *buf, uint32_t error, uint16_t message_length);
 
 /*

@@ -2,8 +2,8 @@
 # nbd-server.
 
 SERVER_STAGES := options size address config machines load listen loop-epoll server connection payload \
-		 splice negotiate claim serve reply flush storage-pool storage-uring export \
-		 export-linux per-client swap-file layer layer-map machine-file daemon
+		 splice negotiate claim command serve reply flush storage-pool storage-uring export \
+		 export-linux extent per-client swap-file layer layer-map machine-file daemon
 SERVER_SRC    := $(SERVER_STAGES:%=server/%.c)
 SERVER_OBJ    := $(patsubst %.c,$(B)/host/%.o,server/main.c $(SERVER_SRC) $(COMMON_SRC))
 
@@ -17,17 +17,20 @@ $(B)/nbd-server: $(SERVER_OBJ)
 	$(Q)$(CC) $(CFLAGS) -pthread -o $@ $^ -linih -luring -lz
 
 SERVER_TESTS    := $(B)/test/address-test $(B)/test/config-test $(B)/test/negotiate-test \
-		   $(B)/test/serve-test $(B)/test/claim-test $(B)/test/load-test \
+		   $(B)/test/serve-test $(B)/test/extent-test $(B)/test/claim-test \
+		   $(B)/test/load-test \
 		   $(B)/test/swap-file-test $(B)/test/layer-test
 SERVER_ASAN_OBJ := $(patsubst %.c,$(B)/asan/%.o,$(SERVER_SRC) $(COMMON_SRC))
 UNIT_TESTS      += $(SERVER_TESTS)
 
+$(B)/test/extent-test: TEST_LDFLAGS := -Wl,--wrap=lseek
 $(B)/test/serve-test: TEST_LDFLAGS := -Wl,--wrap=fdatasync,--wrap=pwritev,--wrap=fallocate
 $(B)/test/load-test: TEST_LDFLAGS := -Wl,--wrap=fdatasync,--wrap=clock_gettime
 $(B)/test/layer-test: TEST_LDFLAGS := -Wl,--wrap=layer_boot_id,--wrap=pwrite,--wrap=pwritev,--wrap=fallocate,--wrap=fdatasync
 $(B)/test/swap-file-test: TEST_LDFLAGS := -Wl,--wrap=posix_fallocate,--wrap=fsync
 $(B)/test/claim-test: TEST_LDFLAGS := -Wl,--wrap=pwritev,--wrap=listen_was_answered,--wrap=time
-$(B)/test/serve-test $(B)/test/claim-test $(B)/test/load-test: $(B)/asan/server/testbed.o
+$(B)/test/serve-test $(B)/test/extent-test $(B)/test/claim-test $(B)/test/load-test: \
+	$(B)/asan/server/testbed.o
 
 $(SERVER_TESTS): $(B)/test/%: $(B)/asan/server/%.o $(SERVER_ASAN_OBJ)
 	$(call say,LINK,$@)

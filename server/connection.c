@@ -166,6 +166,7 @@ void connection_close(struct connection *connection, const char *why)
 static void begin_transmission(struct connection *connection)
 {
 	connection->structured = connection->negotiation->structured;
+	connection->has_allocation = connection->negotiation->has_allocation;
 	leave_phase(connection);
 	connection->phase = PHASE_TRANSMISSION;
 	log_event(connection, "attached");

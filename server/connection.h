@@ -22,14 +22,15 @@ enum {
 	CONNECTION_REQUESTS_MAX = 128,	  /* in flight; what a Linux client has per socket */
 	RECEIVE_BYTES = 16 << 10,	  /* read at once beside payload */
 	RECEIVE_TURN_BYTES = 1 << 20,	  /* then other connections have their turn */
-	ZERO_PIECE_BYTES = 32 << 20,	  /* of TRIM and WRITE_ZEROES; others get a turn between */
+	RANGE_PIECE_BYTES = 32 << 20,	  /* of TRIM and its like; others get a turn between */
+	EXTENTS_MAX = 128,		  /* in an answer to BLOCK_STATUS */
 	CACHED_READ_MAX_BYTES = 64 << 10, /* more is copied by a storage thread */
 	SPLICE_MIN_BYTES = 64 << 10,	  /* less is copied */
 	SPLICE_PIPE_BYTES = 1 << 20,
 	SPLICE_PIPES = 16,	  /* of all connections */
 	CONNECTION_PIPES_MAX = 8, /* of one connection */
 	STALL_MS = 500,
-	REPLY_HEADER_MAX_BYTES = WIRE_CHUNK_BYTES + WIRE_CHUNK_DATA_BYTES,
+	REPLY_HEADER_MAX_BYTES = WIRE_CHUNK_BYTES + WIRE_CHUNK_HOLE_BYTES,
 };
 
 /* payload.c */
@@ -91,6 +92,7 @@ struct request {
 	uint32_t left_bytes;   /* from there to the end of the request */
 	uint32_t piece_bytes;
 	uint32_t announced_bytes; /* READ: promised by a header, and not yet sent */
+	uint32_t hole_bytes;	  /* READ: the piece is a hole of this length */
 	uint32_t received_bytes;  /* of the piece: WRITE */
 	uint32_t sent_bytes;	  /* of header and piece: READ */
 	uint16_t type, flags;
@@ -102,6 +104,7 @@ struct request {
 	uint8_t buffer_count;
 	uint8_t *buffers[PIECE_BUFFERS_MAX];
 	struct splice_pipe *pipe; /* READ: in place of buffers */
+	struct extent *extents;	  /* BLOCK_STATUS */
 };
 TAILQ_HEAD(request_list, request);
 
@@ -117,10 +120,11 @@ struct connection {
 	struct server *server;
 	enum phase phase;
 	bool structured;
-	bool readable;	/* the socket has something */
-	bool congested; /* the socket takes nothing more */
-	bool blocked;	/* nothing is read until a buffer or a request is free */
-	bool ending;	/* no further request is read: DISC, end of file, shutdown */
+	bool has_allocation; /* the context base:allocation was set for the export */
+	bool readable;	     /* the socket has something */
+	bool congested;	     /* the socket takes nothing more */
+	bool blocked;	     /* nothing is read until a buffer or a request is free */
+	bool ending;	     /* no further request is read: DISC, end of file, shutdown */
 	bool said_disc;
 	bool broken; /* a READ failed after its success was announced */
 	bool is_runnable, is_waiting, is_claiming;
@@ -190,6 +194,13 @@ void claim_finish(struct connection *connection);
 
 /* At server.claim_ms: those that waited for an answer of another machine. */
 void claim_resume(struct server *server);
+
+/* command.c */
+
+bool command_is_change(uint16_t type);
+
+/* 0, or what the specification answers ("Error values"): -EPERM, -EINVAL or -ENOSPC. */
+int command_check(const struct connection *connection, const struct wire_request *asked);
 
 /* serve.c */
 

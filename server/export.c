@@ -51,7 +51,7 @@ void export_settings_free(struct export_settings *settings)
 
 static uint16_t transmission_flags(const struct export_settings *set)
 {
-	uint16_t flags = NBD_FLAG_HAS_FLAGS;
+	uint16_t flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_CACHE;
 
 	if (set->exclusive != EXCLUSIVE_ON || set->max_connections > 1)
 		flags |= NBD_FLAG_CAN_MULTI_CONN;
@@ -375,19 +375,36 @@ static bool refused(int error)
 	return error == -EOPNOTSUPP || error == -EINVAL || error == -ENOSYS || error == -ENODEV;
 }
 
-/* A hole would give back the space that was reserved. */
-static bool is_reserved(const struct export *export)
+bool export_is_reserved(const struct export *export)
 {
 	return export->set.per_client == PER_CLIENT_SWAP && !export->set.sparse;
+}
+
+int export_cache(struct export *export, uint64_t offset_bytes, uint64_t length_bytes)
+{
+	while (length_bytes) {
+		int fd = export->fd, r;
+		uint64_t bytes = export->layer
+					 ? layer_run(export->layer, offset_bytes, length_bytes, &fd)
+					 : length_bytes;
+
+		r = posix_fadvise(fd, (off_t)offset_bytes, (off_t)bytes, POSIX_FADV_WILLNEED);
+		if (r)
+			return -r;
+		offset_bytes += bytes;
+		length_bytes -= bytes;
+	}
+	return 0;
 }
 
 int export_trim(struct export *export, uint64_t offset_bytes, uint64_t length_bytes)
 {
 	int r;
 
+	extent_forget(export);
 	if (export->layer)
 		return layer_trim(export->layer, offset_bytes, length_bytes);
-	if (is_reserved(export)) {
+	if (export_is_reserved(export)) {
 		r = export_zero_range(export->fd, offset_bytes, length_bytes);
 		return refused(r) ? 0 : r;
 	}
@@ -410,7 +427,7 @@ static int zero_at_once(struct export *export, uint64_t offset_bytes, uint64_t l
 	if (export->layer)
 		return no_hole ? -EOPNOTSUPP
 			       : layer_zero(export->layer, offset_bytes, length_bytes);
-	if (!no_hole && !is_reserved(export) && !atomic_load(&export->cannot_punch)) {
+	if (!no_hole && !export_is_reserved(export) && !atomic_load(&export->cannot_punch)) {
 		r = export_punch(export->fd, offset_bytes, length_bytes);
 		if (!refused(r))
 			return r;
@@ -428,7 +445,10 @@ static int zero_at_once(struct export *export, uint64_t offset_bytes, uint64_t l
 int export_zero(struct export *export, uint64_t offset_bytes, uint64_t length_bytes, bool no_hole,
 		bool fast)
 {
-	int r = zero_at_once(export, offset_bytes, length_bytes, no_hole);
+	int r;
+
+	extent_forget(export);
+	r = zero_at_once(export, offset_bytes, length_bytes, no_hole);
 
 	if (!refused(r))
 		return r;

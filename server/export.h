@@ -22,6 +22,9 @@ TAILQ_HEAD(connection_list, connection);
 /* A piece of a request is at most this many buffers of PAYLOAD_BYTES. */
 enum { PIECE_BUFFERS_MAX = 4 };
 
+/* A shorter hole is read as data: an answer of its own costs more than its zeroes. */
+enum { HOLE_MIN_BYTES = 64 << 10 };
+
 enum {
 	IDENTITY_MAX_BYTES = 100,
 	PEER_BYTES = 56, /* of an address in messages */
@@ -35,7 +38,15 @@ enum storage_op {
 	STORAGE_FLUSH,
 	STORAGE_TRIM,
 	STORAGE_ZERO,
+	STORAGE_STATUS,
+	STORAGE_CACHE, /* reads ahead */
 	STORAGE_CALL,
+};
+
+/* A run of one state: 0 for data, or NBD_STATE_*. */
+struct extent {
+	uint32_t length_bytes;
+	uint32_t state;
 };
 
 /*
@@ -55,7 +66,11 @@ struct storage_job {
 	int pipe_fd;			     /* STORAGE_SPLICE */
 	uint64_t offset_bytes;
 	uint64_t length_bytes; /* STORAGE_SPLICE: in done(), what is in the pipe */
-	int result;	       /* 0 or -errno, valid in done() */
+	uint64_t hole_bytes;   /* STORAGE_READ, STORAGE_SPLICE: a hole of so many bytes may be found
+				* in place of data; in done(), its length, or 0 */
+	struct extent *extents; /* STORAGE_STATUS: room for extents_max; in done(), extent_count */
+	unsigned int extents_max, extent_count;
+	int result; /* 0 or -errno, valid in done() */
 };
 
 enum per_client {
@@ -133,6 +148,8 @@ struct export
 	 * the kernel drops the pages that it could not write, so that a second fdatasync()
 	 * would report success for data that is lost. */
 	atomic_int flush_error;
+	/* extent.c, any storage thread: where there was data. */
+	_Atomic uint64_t data_begin_bytes, data_end_bytes;
 	bool cannot_read_cached;	       /* the loop's thread */
 	atomic_bool cannot_punch, cannot_zero; /* the file system refused it once */
 
@@ -203,6 +220,27 @@ int export_flush(struct export *export);
 int export_trim(struct export *export, uint64_t offset_bytes, uint64_t length_bytes);
 int export_zero(struct export *export, uint64_t offset_bytes, uint64_t length_bytes, bool no_hole,
 		bool fast);
+
+/* Reads ahead what can be. */
+int export_cache(struct export *export, uint64_t offset_bytes, uint64_t length_bytes);
+
+/* Its space was taken when it was made: a hole would give it back. */
+bool export_is_reserved(const struct export *export);
+
+/*
+ * extent.c: what a STORAGE_STATUS job asks for, from its first byte on, as far as its room
+ * goes; -EIO where the file has become shorter.
+ */
+int extent_list(struct storage_job *job);
+
+/*
+ * Whether the range of a STORAGE_READ or STORAGE_SPLICE begins with a hole: sets hole_bytes.
+ * Else length_bytes becomes what comes before the next one.
+ */
+int extent_find(struct storage_job *job);
+
+/* The export has new holes. */
+void extent_forget(struct export *export);
 
 /*
  * export-linux.c: reads what is in memory, at once and whole; -EAGAIN when it is

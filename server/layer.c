@@ -307,17 +307,25 @@ static uint64_t run_bytes(struct layer *layer, uint64_t offset_bytes, uint64_t l
 	return end_bytes < length_bytes ? end_bytes : length_bytes;
 }
 
+uint64_t layer_run(struct layer *layer, uint64_t offset_bytes, uint64_t length_bytes, int *ret_fd)
+{
+	bool written;
+	uint64_t bytes = run_bytes(layer, offset_bytes, length_bytes, &written);
+
+	*ret_fd = written ? layer->data_fd : layer->image_fd;
+	return bytes;
+}
+
 int layer_read(struct layer *layer, struct iovec *iov, int iov_count, uint64_t offset_bytes)
 {
 	uint64_t left_bytes = total(iov, iov_count);
 
 	while (left_bytes) {
 		struct iovec part[PIECE_BUFFERS_MAX];
-		bool written;
-		uint64_t bytes = run_bytes(layer, offset_bytes, left_bytes, &written);
+		int fd;
+		uint64_t bytes = layer_run(layer, offset_bytes, left_bytes, &fd);
 		int count = take_part(&iov, &iov_count, bytes, part);
-		int r = file_read(written ? layer->data_fd : layer->image_fd, part, count,
-				  offset_bytes);
+		int r = file_read(fd, part, count, offset_bytes);
 
 		if (r < 0)
 			return r;

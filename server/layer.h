@@ -59,6 +59,9 @@ uint64_t layer_size_bytes(const struct layer *layer);
 int layer_read(struct layer *layer, struct iovec *iov, int iov_count, uint64_t offset_bytes);
 int layer_write(struct layer *layer, struct iovec *iov, int iov_count, uint64_t offset_bytes);
 
+/* How many bytes from offset_bytes on, at most length_bytes, lie in one file, and in which. */
+uint64_t layer_run(struct layer *layer, uint64_t offset_bytes, uint64_t length_bytes, int *ret_fd);
+
 /* All that was written before is on the disk. */
 int layer_flush(struct layer *layer);
 

@@ -326,14 +326,54 @@ static void abort_is_acknowledged(void **state)
 	assert_int_equal(n.state, NEGOTIATE_ABORTED);
 }
 
+/* A name, how many queries, and the first of them. */
+static void put_meta(uint32_t option, const char *name, uint32_t query_count, const char *query)
+{
+	struct wire_go go = {{name, (uint32_t)strlen(name)}, 0, {0}};
+	uint8_t data[512];
+	size_t length = wire_put_go(data, &go) - sizeof(uint16_t);
+
+	length += wire_put_context_id(data + length, query_count); /* any 32-bit number */
+	if (query)
+		length += wire_put_server(data + length,
+					  (struct wire_string){query, (uint32_t)strlen(query)});
+	put_option(option, data, (uint32_t)length);
+}
+
+static void base_allocation_is_of_one_export(void **state)
+{
+	static const struct {
+		const char *set_for, *query, *go_for;
+		bool offered, has;
+	} rows[] = {
+		{"root", "base:allocation", "root", true, true},
+		{"root", "base:allocation", "any/root", true, false},
+		{"root", "base:", "root", false, false},
+		{"root", "qemu:dirty-bitmap:b", "root", false, false},
+		{"any/a", "base:allocation", "any/a", true, true},
+		{"any/a", "base:allocation", "any/b", true, false},
+		{"any/a", "base:allocation", "any/ab", true, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		start(BOTH_FLAGS);
+		put_option(NBD_OPT_STRUCTURED_REPLY, "", 0);
+		put_meta(NBD_OPT_SET_META_CONTEXT, rows[i].set_for, 1, rows[i].query);
+		put_go(NBD_OPT_GO, rows[i].go_for, 0, NULL);
+		assert_int_equal(run(7), 0);
+		expect_ack(NBD_OPT_STRUCTURED_REPLY);
+		if (rows[i].offered)
+			expect_reply(NBD_OPT_SET_META_CONTEXT, NBD_REP_META_CONTEXT, NULL);
+		expect_ack(NBD_OPT_SET_META_CONTEXT);
+		assert_int_equal(n.has_allocation, rows[i].has);
+	}
+}
+
 static void unknown_options_keep_in_step(void **state)
 {
-	static const uint32_t unknown[] = {0,
-					   NBD_OPT_PEEK_EXPORT,
-					   NBD_OPT_STARTTLS,
-					   NBD_OPT_SET_META_CONTEXT,
-					   NBD_OPT_EXTENDED_HEADERS,
-					   UINT32_MAX};
+	static const uint32_t unknown[] = {0,	    NBD_OPT_PEEK_EXPORT,      NBD_OPT_STARTTLS,
+					   8 << 10, NBD_OPT_EXTENDED_HEADERS, UINT32_MAX};
 	static const uint32_t lengths[] = {0, 1, 4166, 4167, 65536};
 	static uint8_t data[65536];
 
@@ -515,6 +555,7 @@ int main(void)
 		cmocka_unit_test(a_long_list_comes_in_parts),
 		cmocka_unit_test(list_can_be_forbidden),
 		cmocka_unit_test(abort_is_acknowledged),
+		cmocka_unit_test(base_allocation_is_of_one_export),
 		cmocka_unit_test(unknown_options_keep_in_step),
 		cmocka_unit_test(refused_go_leaves_the_choice_open),
 		cmocka_unit_test(a_claim_is_granted_or_refused),

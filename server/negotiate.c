@@ -65,19 +65,34 @@ static void keep_name(struct negotiation *n, struct wire_string name)
 	snprintf(n->name, sizeof(n->name), "%.*s", (int)name.length, name.bytes);
 }
 
+/* The export of this name and who the client says to be; NULL: there is none. */
+static struct export *resolve(const struct negotiation *n, struct wire_string name,
+			      struct wire_string *ret_identity)
+{
+	const char *identity;
+	struct export *export = export_resolve(n->exports, name.bytes, name.length, &identity);
+
+	*ret_identity = (struct wire_string){0};
+	if (export && identity)
+		*ret_identity = (struct wire_string){
+			identity, (uint32_t)(name.length - (size_t)(identity - name.bytes))};
+	return export;
+}
+
+static bool is_string(struct wire_string string, const char *text)
+{
+	return string.length == strlen(text) && !memcmp(string.bytes, text, string.length);
+}
+
 /* Finds the export; what is served to its client is decided in NEGOTIATE_CLAIM. */
 static bool name_export(struct negotiation *n, struct wire_string name)
 {
-	const char *identity;
-
 	keep_name(n, name);
-	n->export = export_resolve(n->exports, name.bytes, name.length, &identity);
-	n->identity = (struct wire_string){0};
+	n->export = resolve(n, name, &n->identity);
 	if (!n->export)
 		return false;
-	if (identity)
-		n->identity = (struct wire_string){
-			identity, (uint32_t)(name.length - (size_t)(identity - name.bytes))};
+	n->has_allocation = n->export == n->context_export &&
+			    (!n->identity.length || is_string(n->identity, n->context_identity));
 	n->state = NEGOTIATE_CLAIM;
 	return true;
 }
@@ -236,6 +251,73 @@ static int opt_structured_reply(struct negotiation *n)
 	return 0;
 }
 
+/* NBD_OPT_LIST_META_CONTEXT takes the beginning of a name, and no query for all of them. */
+static bool asks_for_allocation(const struct wire_meta *meta, bool is_list)
+{
+	const uint8_t *queries = meta->queries;
+
+	for (uint32_t i = 0; i < meta->query_count; i++) {
+		struct wire_string query = wire_next_query(&queries);
+
+		if (is_string(query, NBD_CONTEXT_BASE_ALLOCATION) ||
+		    (is_list && is_string(query, "base:")))
+			return true;
+	}
+	return is_list && !meta->query_count;
+}
+
+static void put_allocation(struct negotiation *n, uint32_t id)
+{
+	struct wire_string name = {NBD_CONTEXT_BASE_ALLOCATION,
+				   sizeof(NBD_CONTEXT_BASE_ALLOCATION) - 1};
+
+	put_reply(n, NBD_REP_META_CONTEXT, WIRE_CONTEXT_ID_BYTES + name.length);
+	n->out_have += wire_put_context(out_end(n), id, name);
+}
+
+static void set_allocation(struct negotiation *n, struct export *export,
+			   struct wire_string identity)
+{
+	if (identity.length > IDENTITY_MAX_BYTES)
+		return; /* of nobody: GO will refuse it */
+	n->context_export = export;
+	snprintf(n->context_identity, sizeof(n->context_identity), "%.*s", (int)identity.length,
+		 identity.bytes ?: "");
+	put_allocation(n, CONTEXT_ID_ALLOCATION);
+}
+
+static int opt_meta_context(struct negotiation *n)
+{
+	bool is_list = n->option.option == NBD_OPT_LIST_META_CONTEXT;
+	struct wire_string identity;
+	struct wire_meta meta;
+	struct export *export;
+
+	if (!is_list)
+		n->context_export = NULL;
+	if (!n->structured) {
+		put_error(n, NBD_REP_ERR_INVALID, "contexts need STRUCTURED_REPLY first");
+		return 0;
+	}
+	if (wire_get_meta(n->in, n->option.length, &meta) < 0) {
+		put_error(n, NBD_REP_ERR_INVALID, "lengths do not add up, or a NUL in a string");
+		return 0;
+	}
+	export = resolve(n, meta.name, &identity);
+	if (!export) {
+		put_error(n, NBD_REP_ERR_UNKNOWN, "no export of this name");
+		return 0;
+	}
+	if (asks_for_allocation(&meta, is_list)) {
+		if (is_list)
+			put_allocation(n, 0);
+		else
+			set_allocation(n, export, identity);
+	}
+	put_reply(n, NBD_REP_ACK, 0);
+	return 0;
+}
+
 static const struct option_rule {
 	uint32_t option;
 	uint32_t max_bytes; /* of its data that we look at; more is skipped and refused */
@@ -247,6 +329,8 @@ static const struct option_rule {
 	{NBD_OPT_INFO, WIRE_GO_MAX_BYTES, opt_go},
 	{NBD_OPT_GO, WIRE_GO_MAX_BYTES, opt_go},
 	{NBD_OPT_STRUCTURED_REPLY, OPTION_MAX_BYTES, opt_structured_reply},
+	{NBD_OPT_LIST_META_CONTEXT, NEGOTIATE_IN_BYTES, opt_meta_context},
+	{NBD_OPT_SET_META_CONTEXT, NEGOTIATE_IN_BYTES, opt_meta_context},
 };
 
 static const struct option_rule *find_rule(uint32_t option)

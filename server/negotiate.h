@@ -19,7 +19,10 @@ enum {
 	OPTION_MAX_BYTES = 64 << 10,
 	/* Room for the largest answer that is not split: four infos and an ACK. */
 	NEGOTIATE_OUT_BYTES = 6 << 10,
+	/* What of an option we look at: the longest name, and queries of metadata contexts. */
+	NEGOTIATE_IN_BYTES = 5 << 10,
 	DESCRIPTION_MAX_BYTES = 1024,
+	CONTEXT_ID_ALLOCATION = 1, /* of base:allocation, the only context */
 	REFUSAL_BYTES = 384,
 };
 
@@ -38,7 +41,10 @@ struct negotiation {
 	const struct export_table *exports;
 	enum negotiate_state state;
 	bool no_zeroes;
-	bool structured; /* the client asked for structured replies */
+	bool structured;	       /* the client asked for structured replies */
+	struct export *context_export; /* that base:allocation was set for; NULL: none */
+	char context_identity[IDENTITY_MAX_BYTES + 1];
+	bool has_allocation; /* and export is that one */
 	struct export *export;
 	struct wire_string identity; /* in the name of export; without bytes: none */
 	struct wire_option option;
@@ -51,7 +57,7 @@ struct negotiation {
 
 	size_t in_have, in_want;
 	size_t out_have, out_sent;
-	uint8_t in[WIRE_GO_MAX_BYTES];
+	uint8_t in[NEGOTIATE_IN_BYTES];
 	uint8_t out[NEGOTIATE_OUT_BYTES];
 };
 

@@ -29,12 +29,23 @@ static bool is_one_answer(const struct request *request)
 
 static uint32_t payload_bytes(const struct request *request)
 {
+	if (request->type == NBD_CMD_BLOCK_STATUS && !request->error)
+		return request->job.extent_count * WIRE_EXTENT_BYTES;
+	if (request->hole_bytes)
+		return 0;
 	return request->type == NBD_CMD_READ && !request->error ? request->piece_bytes : 0;
+}
+
+/* What the answer to a READ tells of the export. */
+static uint32_t told_bytes(const struct request *request)
+{
+	return request->hole_bytes ?: payload_bytes(request);
 }
 
 static bool has_more_pieces(const struct request *request)
 {
-	return payload_bytes(request) < request->left_bytes && payload_bytes(request);
+	return request->type == NBD_CMD_READ && told_bytes(request) &&
+	       told_bytes(request) < request->left_bytes;
 }
 
 static void put_simple(struct request *request)
@@ -60,18 +71,43 @@ static void put_chunk(struct request *request, uint16_t type, bool last, uint32_
 	request->header_bytes = (uint8_t)wire_put_chunk(request->header, &chunk);
 }
 
+static uint8_t *chunk_body(struct request *request)
+{
+	return request->header + WIRE_CHUNK_BYTES;
+}
+
+static void put_error_chunk(struct request *request)
+{
+	request->announced_bytes = 0;
+	put_chunk(request, NBD_REPLY_TYPE_ERROR, true, WIRE_CHUNK_ERROR_BYTES);
+	request->header_bytes += (uint8_t)wire_put_chunk_error(
+		chunk_body(request), nbd_error_from_errno(-request->error), 0);
+}
+
+static void put_status_chunk(struct request *request)
+{
+	for (unsigned int i = 0; i < request->job.extent_count; i++) {
+		struct extent extent = request->extents[i];
+
+		wire_put_extent((uint8_t *)&request->extents[i], extent.length_bytes, extent.state);
+	}
+	put_chunk(request, NBD_REPLY_TYPE_BLOCK_STATUS, true,
+		  WIRE_CONTEXT_ID_BYTES + payload_bytes(request));
+	request->header_bytes +=
+		(uint8_t)wire_put_context_id(chunk_body(request), CONTEXT_ID_ALLOCATION);
+}
+
 static void put_read_chunk(struct request *request)
 {
-	uint8_t *body = request->header + WIRE_CHUNK_BYTES;
+	uint8_t *body = chunk_body(request);
 	bool whole = is_one_answer(request) || !has_more_pieces(request);
-	uint32_t bytes = whole ? request->left_bytes : request->piece_bytes;
+	uint32_t bytes = whole ? request->left_bytes : told_bytes(request);
 
-	request->announced_bytes = request->error ? 0 : bytes;
-
-	if (request->error) {
-		put_chunk(request, NBD_REPLY_TYPE_ERROR, true, WIRE_CHUNK_ERROR_BYTES);
-		request->header_bytes += (uint8_t)wire_put_chunk_error(
-			body, nbd_error_from_errno(-request->error), 0);
+	request->announced_bytes = bytes;
+	if (request->hole_bytes) {
+		put_chunk(request, NBD_REPLY_TYPE_OFFSET_HOLE, whole, WIRE_CHUNK_HOLE_BYTES);
+		request->header_bytes +=
+			(uint8_t)wire_put_chunk_hole(body, request->offset_bytes, bytes);
 	} else if (!bytes) {
 		put_chunk(request, NBD_REPLY_TYPE_NONE, true, 0);
 	} else {
@@ -79,6 +115,18 @@ static void put_read_chunk(struct request *request)
 			  WIRE_CHUNK_DATA_BYTES + bytes);
 		request->header_bytes += (uint8_t)wire_put_chunk_data(body, request->offset_bytes);
 	}
+}
+
+static void put_answer(struct request *request)
+{
+	bool is_structured = request->connection->structured;
+
+	if (request->type == NBD_CMD_READ && is_structured)
+		request->error ? put_error_chunk(request) : put_read_chunk(request);
+	else if (request->type == NBD_CMD_BLOCK_STATUS && is_structured)
+		request->error ? put_error_chunk(request) : put_status_chunk(request);
+	else
+		put_simple(request);
 }
 
 void reply_queue(struct request *request)
@@ -92,10 +140,8 @@ void reply_queue(struct request *request)
 	if (request->announced_bytes) {
 		request->header_bytes = 0;
 		connection->broken |= request->error != 0;
-	} else if (request->type == NBD_CMD_READ && connection->structured) {
-		put_read_chunk(request);
 	} else {
-		put_simple(request);
+		put_answer(request);
 	}
 	if (!is_queued)
 		TAILQ_INSERT_TAIL(&connection->replies, request, link);
@@ -114,6 +160,12 @@ static int gather(struct request *request, struct iovec *iov)
 	}
 	if (request->pipe)
 		return count;
+	if (request->extents && end_bytes) {
+		iov[count++] = (struct iovec){(uint8_t *)request->extents + sent_bytes -
+						      request->header_bytes,
+					      end_bytes - (sent_bytes - request->header_bytes)};
+		return count;
+	}
 	for (uint32_t at = sent_bytes - request->header_bytes; at < end_bytes;) {
 		uint32_t in_buffer = at % PAYLOAD_BYTES, bytes = PAYLOAD_BYTES - in_buffer;
 
@@ -142,7 +194,7 @@ static int gather_all(struct connection *connection, struct iovec *iov, size_t *
 		count += gather(request, iov + count);
 		for (; end < count; end++)
 			total += iov[end].iov_len;
-		if (request->pipe)
+		if (request->pipe && !request->hole_bytes)
 			*ret_flags = MSG_MORE;
 		if (has_more_pieces(request) || request->pipe)
 			break;
@@ -164,7 +216,7 @@ static void payload_sent(struct request *request, uint32_t bytes)
 static void piece_sent(struct connection *connection, struct request *request)
 {
 	if (has_more_pieces(request)) {
-		payload_sent(request, request->piece_bytes);
+		payload_sent(request, told_bytes(request));
 		serve_load(request);
 		return;
 	}

@@ -126,7 +126,8 @@ static void what_is_written_is_read(void **state)
 	assert_int_equal(client_go(fd, false),
 			 NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_FUA |
 				 NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES |
-				 NBD_FLAG_SEND_FAST_ZERO | NBD_FLAG_CAN_MULTI_CONN);
+				 NBD_FLAG_SEND_FAST_ZERO | NBD_FLAG_SEND_CACHE |
+				 NBD_FLAG_CAN_MULTI_CONN);
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		uint32_t length = lengths[i];
 		uint64_t offset = (i * 4099) % (MIB + 1);
@@ -168,7 +169,8 @@ static void errors_are_those_of_the_specification(void **state)
 		{NBD_CMD_FLUSH, 0, 1, 0, NBD_EINVAL},
 		{NBD_CMD_FLUSH, 0, 0, 1, NBD_EINVAL},
 		{NBD_CMD_FLUSH, NBD_CMD_FLAG_DF, 0, 0, NBD_EINVAL},
-		{NBD_CMD_CACHE, 0, 0, 1, NBD_EINVAL},
+		{NBD_CMD_CACHE, 0, SIZE - 1, 2, NBD_EINVAL},
+		{NBD_CMD_CACHE, NBD_CMD_FLAG_REQ_ONE, 0, 1, NBD_EINVAL},
 		{NBD_CMD_BLOCK_STATUS, 0, 0, 1, NBD_EINVAL},
 		{NBD_CMD_RESIZE, 0, 0, 1, NBD_EINVAL},
 		{99, 0, 0, 0, NBD_EINVAL},
@@ -177,6 +179,7 @@ static void errors_are_those_of_the_specification(void **state)
 		{NBD_CMD_READ, 0, SIZE, 0, 0},
 		{NBD_CMD_TRIM, NBD_CMD_FLAG_FUA, SIZE - 1, 1, 0},
 		{NBD_CMD_TRIM, 0, SIZE, 0, 0},
+		{NBD_CMD_CACHE, NBD_CMD_FLAG_FUA, 5, SIZE - 5, 0},
 		{NBD_CMD_WRITE_ZEROES, NBD_CMD_FLAG_NO_HOLE | NBD_CMD_FLAG_FUA, 5, 900000, 0},
 		{NBD_CMD_FLUSH, NBD_CMD_FLAG_FUA, 0, 0, 0},
 	};
@@ -211,7 +214,7 @@ static void readonly_exports_refuse_changes(void **state)
 	testbed_start(&bed, MIB, 1);
 	fd = bed.clients[0];
 	assert_int_equal(client_go(fd, false), NBD_FLAG_HAS_FLAGS | NBD_FLAG_READ_ONLY |
-						       NBD_FLAG_SEND_FLUSH |
+						       NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_CACHE |
 						       NBD_FLAG_CAN_MULTI_CONN);
 	assert_int_equal(client_write(fd, 0, data, 0, 512), NBD_EPERM);
 	assert_int_equal(client_write(fd, 0, data, MIB, 512), NBD_EPERM);
@@ -278,6 +281,9 @@ static void a_file_that_shrinks_is_an_error(void **state)
 
 	(void)state;
 	testbed_start(&bed, 4 * MIB, 2);
+	fill_pattern(found, MIB, 6);
+	assert_int_equal(pwrite(bed.file_fd, found, MIB, 0), MIB);
+	assert_int_equal(pwrite(bed.file_fd, found, MIB, MIB), MIB);
 	simple = bed.clients[0];
 	structured = bed.clients[1];
 	client_go(simple, false);

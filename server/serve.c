@@ -45,6 +45,7 @@ void request_free(struct request *request)
 
 	request_give_buffers(request);
 	connection->request_count--;
+	free(request->extents);
 	free(request);
 	connection_schedule(connection);
 }
@@ -158,11 +159,27 @@ static bool done_at_once(struct storage_job *job)
 				  job->length_bytes) == 0;
 }
 
+/*
+ * How long a hole the answer to request can tell of. A short one, or one that another
+ * way than io_uring and the cache would have to be found for, is read as zeroes.
+ */
+static uint64_t hole_room(const struct request *request, enum storage_op op)
+{
+	const struct connection *connection = request->connection;
+
+	if (op > STORAGE_SPLICE || !connection->structured || request->flags & NBD_CMD_FLAG_DF ||
+	    request->piece_bytes < HOLE_MIN_BYTES || request->announced_bytes)
+		return 0;
+	return op == STORAGE_SPLICE || !connection->export->is_plain ? request->left_bytes : 0;
+}
+
 static void submit(struct request *request, enum storage_op op)
 {
 	struct connection *connection = request->connection;
 
+	request->hole_bytes = 0;
 	request->job.op = op;
+	request->job.hole_bytes = hole_room(request, op);
 	request->job.done = piece_done;
 	request->job.export = connection->export;
 	request->job.offset_bytes = request->offset_bytes;
@@ -184,10 +201,29 @@ static void submit(struct request *request, enum storage_op op)
 	}
 }
 
-static void begin_zero_piece(struct request *request)
+/* Of a command that has a range and no payload. */
+static void begin_range_piece(struct request *request)
 {
-	request->piece_bytes = least(request->left_bytes, ZERO_PIECE_BYTES);
-	submit(request, request->type == NBD_CMD_TRIM ? STORAGE_TRIM : STORAGE_ZERO);
+	enum storage_op op = request->type == NBD_CMD_TRIM    ? STORAGE_TRIM
+			     : request->type == NBD_CMD_CACHE ? STORAGE_CACHE
+							      : STORAGE_ZERO;
+
+	request->piece_bytes = least(request->left_bytes, RANGE_PIECE_BYTES);
+	submit(request, op);
+}
+
+static void begin_status(struct request *request)
+{
+	request->extents = malloc(EXTENTS_MAX * sizeof(*request->extents));
+	if (!request->extents) {
+		request->error = -ENOMEM;
+		reply_queue(request);
+		return;
+	}
+	request->job.extents = request->extents;
+	request->job.extents_max = request->flags & NBD_CMD_FLAG_REQ_ONE ? 1 : EXTENTS_MAX;
+	request->piece_bytes = request->left_bytes;
+	submit(request, STORAGE_STATUS);
 }
 
 /* All pieces are done: makes them durable if the client asked for it, then answers. */
@@ -213,10 +249,10 @@ static void write_piece_done(struct request *request)
 		finish_change(request);
 }
 
-static void zero_piece_done(struct request *request)
+static void range_piece_done(struct request *request)
 {
 	if (!request->error && request->left_bytes)
-		begin_zero_piece(request);
+		begin_range_piece(request);
 	else
 		finish_change(request);
 }
@@ -250,7 +286,9 @@ static void piece_done(struct storage_job *job)
 		abandon(request);
 		return;
 	}
-	if (job->op <= STORAGE_SPLICE || job->op == STORAGE_FLUSH) {
+	if (job->op <= STORAGE_SPLICE)
+		request->hole_bytes = (uint32_t)job->hole_bytes;
+	if (job->op <= STORAGE_SPLICE || job->op == STORAGE_FLUSH || job->op == STORAGE_STATUS) {
 		if (request->error)
 			request_give_buffers(request);
 		reply_queue(request);
@@ -261,7 +299,7 @@ static void piece_done(struct storage_job *job)
 	if (job->op == STORAGE_WRITE)
 		write_piece_done(request);
 	else
-		zero_piece_done(request);
+		range_piece_done(request);
 }
 
 void serve_load(struct request *request)
@@ -270,66 +308,6 @@ void serve_load(struct request *request)
 
 	request->piece_bytes = least(bytes, piece_room(request));
 	submit(request, request->pipe ? STORAGE_SPLICE : STORAGE_READ);
-}
-
-static bool is_change(uint16_t type)
-{
-	return type == NBD_CMD_WRITE || type == NBD_CMD_TRIM || type == NBD_CMD_WRITE_ZEROES;
-}
-
-/* The command flags that the specification allows with a command, if they were advertised. */
-static uint16_t allowed_flags(const struct connection *connection, uint16_t type)
-{
-	uint16_t flags = 0;
-
-	if (connection->export->flags & NBD_FLAG_SEND_FUA)
-		flags |= NBD_CMD_FLAG_FUA;
-	if (type == NBD_CMD_READ && connection->structured)
-		flags |= NBD_CMD_FLAG_DF;
-	if (type == NBD_CMD_WRITE_ZEROES)
-		flags |= NBD_CMD_FLAG_NO_HOLE;
-	if (type == NBD_CMD_WRITE_ZEROES && connection->export->flags & NBD_FLAG_SEND_FAST_ZERO)
-		flags |= NBD_CMD_FLAG_FAST_ZERO;
-	return flags;
-}
-
-static bool is_offered(const struct export *export, uint16_t type)
-{
-	switch (type) {
-	case NBD_CMD_READ:
-	case NBD_CMD_WRITE:
-		return true;
-	case NBD_CMD_FLUSH:
-		return export->flags & NBD_FLAG_SEND_FLUSH;
-	case NBD_CMD_TRIM:
-		return export->flags & NBD_FLAG_SEND_TRIM;
-	case NBD_CMD_WRITE_ZEROES:
-		return export->flags & NBD_FLAG_SEND_WRITE_ZEROES;
-	default:
-		return false;
-	}
-}
-
-/* 0, or what the specification answers ("Error values"). */
-static int check(const struct connection *connection, const struct wire_request *asked)
-{
-	const struct export *export = connection->export;
-	uint64_t end_bytes;
-
-	if (is_change(asked->type) && export->set.readonly)
-		return -EPERM;
-	if (!is_offered(export, asked->type))
-		return -EINVAL;
-	if (asked->flags & ~allowed_flags(connection, asked->type))
-		return -EINVAL;
-	if (asked->type == NBD_CMD_FLUSH)
-		return asked->offset_bytes || asked->length_bytes ? -EINVAL : 0;
-	if (!__builtin_add_overflow(asked->offset_bytes, asked->length_bytes, &end_bytes) &&
-	    end_bytes <= export->size_bytes)
-		return 0;
-	if (asked->type == NBD_CMD_WRITE || asked->type == NBD_CMD_WRITE_ZEROES)
-		return -ENOSPC;
-	return -EINVAL;
 }
 
 static void begin_read(struct request *request)
@@ -358,8 +336,10 @@ static void begin(struct request *request)
 		begin_read(request);
 	else if (request->type == NBD_CMD_FLUSH)
 		submit(request, STORAGE_FLUSH);
+	else if (request->type == NBD_CMD_BLOCK_STATUS)
+		begin_status(request);
 	else if (request->left_bytes)
-		begin_zero_piece(request);
+		begin_range_piece(request);
 	else
 		finish_change(request);
 }
@@ -387,7 +367,7 @@ static int take_header(struct connection *connection)
 	request->flags = asked.flags;
 	request->offset_bytes = asked.offset_bytes;
 	request->left_bytes = asked.length_bytes;
-	request->error = check(connection, &asked);
+	request->error = command_check(connection, &asked);
 	connection->request_count++;
 	begin(request);
 	return 0;

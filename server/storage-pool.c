@@ -58,8 +58,18 @@ static struct storage_job *queue_get(struct queue *queue)
 	return job;
 }
 
+/* A hole, or less to read, is as good as done. */
+static bool has_hole(struct storage_job *job)
+{
+	return job->hole_bytes && extent_find(job) == 0 && job->hole_bytes;
+}
+
 int storage_run(struct storage_job *job)
 {
+	if (has_hole(job)) {
+		job->length_bytes = 0;
+		return 0;
+	}
 	switch (job->op) {
 	case STORAGE_READ:
 		return export_read(job->export, job->iov, job->iov_count, job->offset_bytes);
@@ -68,6 +78,10 @@ int storage_run(struct storage_job *job)
 				     &job->length_bytes);
 	case STORAGE_WRITE:
 		return export_write(job->export, job->iov, job->iov_count, job->offset_bytes);
+	case STORAGE_CACHE:
+		return export_cache(job->export, job->offset_bytes, job->length_bytes);
+	case STORAGE_STATUS:
+		return extent_list(job);
 	case STORAGE_FLUSH:
 		return export_flush(job->export);
 	case STORAGE_TRIM:
@@ -218,7 +232,7 @@ static void give_to_threads(void *arg, struct storage_job *job)
 
 void storage_submit(struct storage *storage, struct storage_job *job)
 {
-	if (storage->ring && job->op == STORAGE_READ && job->export->is_plain &&
+	if (storage->ring && job->op == STORAGE_READ && job->export->is_plain && !job->hole_bytes &&
 	    ring_take(storage->ring, job))
 		return;
 	give_to_threads(storage, job);

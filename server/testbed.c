@@ -2,6 +2,7 @@
 #include "server/testbed.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -218,6 +219,16 @@ uint32_t client_try_go(int fd, const char *name, char text[REPLY_TEXT_BYTES])
 	return client_answer_go(fd, text);
 }
 
+static void ask_structured(int fd)
+{
+	uint8_t data[REPLY_TEXT_BYTES];
+	uint32_t length;
+
+	greet(fd);
+	send_option(fd, NBD_OPT_STRUCTURED_REPLY, NULL, 0);
+	assert_int_equal(receive_reply(fd, data, &length), NBD_REP_ACK);
+}
+
 uint16_t client_go(int fd, bool structured)
 {
 	struct wire_export export;
@@ -225,16 +236,34 @@ uint16_t client_go(int fd, bool structured)
 	uint8_t data[REPLY_TEXT_BYTES];
 	uint32_t length;
 
-	greet(fd);
-	if (structured) {
-		send_option(fd, NBD_OPT_STRUCTURED_REPLY, NULL, 0);
-		assert_int_equal(receive_reply(fd, data, &length), NBD_REP_ACK);
-	}
+	if (structured)
+		ask_structured(fd);
+	else
+		greet(fd);
 	send_option(fd, NBD_OPT_GO, data, (uint32_t)wire_put_go(data, &go));
 	assert_int_equal(receive_reply(fd, data, &length), NBD_REP_INFO);
 	assert_int_equal(wire_get_info_export(data, length, &export), 0);
 	assert_int_equal(receive_reply(fd, data, &length), NBD_REP_ACK);
 	return export.flags;
+}
+
+uint32_t client_go_with_allocation(int fd)
+{
+	/* The name "", one query, and its name behind a length. */
+	static const uint8_t query[] = "\0\0\0\0\0\0\0\1\0\0\0\17base:allocation";
+	struct wire_go go = {{"", 0}, 0, {0}};
+	uint8_t data[REPLY_TEXT_BYTES];
+	uint32_t length, id;
+
+	ask_structured(fd);
+	send_option(fd, NBD_OPT_SET_META_CONTEXT, query, sizeof(query) - 1);
+	assert_int_equal(receive_reply(fd, data, &length), NBD_REP_META_CONTEXT);
+	memcpy(&id, data, sizeof(id));
+	assert_int_equal(receive_reply(fd, data, &length), NBD_REP_ACK);
+	send_option(fd, NBD_OPT_GO, data, (uint32_t)wire_put_go(data, &go));
+	assert_int_equal(receive_reply(fd, data, &length), NBD_REP_INFO);
+	assert_int_equal(receive_reply(fd, data, &length), NBD_REP_ACK);
+	return be32toh(id);
 }
 
 void client_request(int fd, uint16_t type, uint16_t flags, uint64_t offset, uint32_t length)

@@ -64,6 +64,9 @@ uint32_t client_answer_go(int fd, char text[REPLY_TEXT_BYTES]);
 /* GO for the default export; returns the transmission flags. */
 uint16_t client_go(int fd, bool structured);
 
+/* The same, structured and with base:allocation, whose context ID it returns. */
+uint32_t client_go_with_allocation(int fd);
+
 void client_send(int fd, const void *data, size_t length);
 void client_receive(int fd, void *data, size_t length);
 

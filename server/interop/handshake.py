@@ -121,6 +121,36 @@ class Handshake(unittest.TestCase):
             return
         self.assertTrue(self.client.is_closed())
 
+    def test_contexts_need_structured_replies(self):
+        for option in (OPT_LIST_META, OPT_SET_META):
+            self.assertEqual(self.client.meta(option, "disk")[0], ERR_INVALID)
+        self.in_sync()
+
+    def test_the_only_context_is_base_allocation(self):
+        self.assertEqual(self.client.option(OPT_STRUCTURED_REPLY)[0], REP_ACK)
+        allocation = "base:allocation"
+        for queries, found in (((), [allocation]), (("base:",), [allocation]),
+                               ((allocation, allocation), [allocation]), (("base:a",), []),
+                               (("", "no colon", "qemu:", "x-y:z", "base:allocation2"), [])):
+            kind, contexts = self.client.meta(OPT_LIST_META, "disk", *queries)
+            self.assertEqual((kind, list(contexts)), (REP_ACK, found), queries)
+        for queries, found in (((), []), (("base:",), []), (("qemu:x", allocation), [allocation])):
+            kind, contexts = self.client.meta(OPT_SET_META, "disk", *queries)
+            self.assertEqual((kind, list(contexts)), (REP_ACK, found), queries)
+        self.assertEqual(self.client.meta(OPT_SET_META, "missing", allocation)[0], ERR_UNKNOWN)
+        self.client.structured = True
+        self.in_sync()
+
+    def test_malformed_contexts_are_invalid_and_skipped(self):
+        self.assertEqual(self.client.option(OPT_STRUCTURED_REPLY)[0], REP_ACK)
+        for data in (b"", b"\0\0\0\4disk", b"\0\0\0\4disk\0\0\0\1", b"\0\0\0\4disk\0\0\0\0x",
+                     b"\0\0\0\4disk\xff\xff\xff\xff\0\0\0\1x", b"\xff\xff\xff\xffdisk\0\0\0\0"):
+            for option in (OPT_LIST_META, OPT_SET_META):
+                self.assertEqual(self.client.option(option, data), (ERR_INVALID, []), data)
+        self.assertEqual(self.client.option(OPT_SET_META, bytes(20000))[0], ERR_TOO_BIG)
+        self.client.structured = True
+        self.in_sync()
+
     def test_abort_is_acknowledged(self):
         for data in (b"", b"goodbye"):
             with Client() as client:

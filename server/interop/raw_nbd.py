@@ -21,7 +21,7 @@ CHUNK = bytes.fromhex("668e33ef")
 FIXED_NEWSTYLE, NO_ZEROES = 1, 2
 (OPT_EXPORT_NAME, OPT_ABORT, OPT_LIST, OPT_PEEK_EXPORT, OPT_STARTTLS, OPT_INFO, OPT_GO,
  OPT_STRUCTURED_REPLY, OPT_LIST_META, OPT_SET_META, OPT_EXTENDED) = range(1, 12)
-REP_ACK, REP_SERVER, REP_INFO = 1, 2, 3
+REP_ACK, REP_SERVER, REP_INFO, REP_META_CONTEXT = 1, 2, 3, 4
 REP_ERR = 1 << 31
 ERR_UNSUP, ERR_POLICY, ERR_INVALID, ERR_PLATFORM, ERR_TLS_REQD, ERR_UNKNOWN = (
     REP_ERR + n for n in range(1, 7))
@@ -29,9 +29,9 @@ ERR_TOO_BIG = REP_ERR + 9
 INFO_EXPORT, INFO_NAME, INFO_DESCRIPTION, INFO_BLOCK_SIZE = range(4)
 
 (HAS_FLAGS, READ_ONLY, SEND_FLUSH, SEND_FUA, ROTATIONAL, SEND_TRIM, SEND_WRITE_ZEROES, SEND_DF,
- MULTI_CONN) = (1 << n for n in range(9))
+ MULTI_CONN, SEND_RESIZE, SEND_CACHE, SEND_FAST_ZERO) = (1 << n for n in range(12))
 
-CMD_READ, CMD_WRITE, CMD_DISC, CMD_FLUSH, CMD_TRIM, CMD_CACHE, CMD_WRITE_ZEROES = range(7)
+CMD_READ, CMD_WRITE, CMD_DISC, CMD_FLUSH, CMD_TRIM, CMD_CACHE, CMD_WRITE_ZEROES, CMD_BLOCK_STATUS = range(8)
 FLAG_FUA, FLAG_NO_HOLE, FLAG_DF = 1, 2, 4
 CHUNK_NONE, CHUNK_DATA, CHUNK_HOLE = 0, 1, 2
 CHUNK_ERROR, CHUNK_ERROR_OFFSET = 0x8001, 0x8002
@@ -111,6 +111,14 @@ class Client:
         kind, replies = self.option(option, data)
         infos = {struct.unpack(">H", payload[:2])[0]: payload[2:] for _, payload in replies}
         return kind, infos
+
+    def meta(self, option, name, *queries):
+        """LIST_ or SET_META_CONTEXT: the final reply and {context name: its ID}."""
+        data = struct.pack(">I", len(name)) + name.encode() + struct.pack(">I", len(queries))
+        data += b"".join(struct.pack(">I", len(query)) + query.encode() for query in queries)
+        kind, replies = self.option(option, data)
+        assert all(reply == REP_META_CONTEXT for reply, _ in replies), replies
+        return kind, {data[4:].decode(): struct.unpack(">I", data[:4])[0] for _, data in replies}
 
     def go(self, name, structured=False):
         """Into transmission; returns self."""

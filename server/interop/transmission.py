@@ -49,6 +49,19 @@ class Transmission(unittest.TestCase):
         self.assertEqual(os.stat(os.environ["disk"]).st_size, SIZE)
         self.alive()
 
+    def test_cache_is_taken_and_changes_nothing(self):
+        data = os.urandom(MIB)
+        self.assertEqual(self.client.write(0, data), 0)
+        self.assertTrue(self.client.flags & SEND_CACHE)
+        for offset, size in ((0, 1), (0, SIZE), (SIZE - 1, 1)):
+            self.assertEqual(self.client.request(CMD_CACHE, offset, size)[0], 0)
+        self.assertEqual(self.client.request(CMD_CACHE, SIZE, 1)[0], EINVAL)
+        self.assertEqual(self.client.read(0, MIB), (0, data))
+
+    def test_block_status_without_a_context(self):
+        self.assertEqual(self.client.request(CMD_BLOCK_STATUS, 0, 4096)[0], EINVAL)
+        self.alive()
+
     def test_longest_lengths(self):
         self.assertEqual(self.client.read(0, 0xFFFFFFFF)[0], EINVAL)
         self.assertIn(self.client.request(CMD_TRIM, 0, 0xFFFFFFFF)[0], (EINVAL, EOVERFLOW))
