@@ -50,6 +50,7 @@ struct nbd_opts {
 	uint64_t io_timeout_s;	 /* timeout= */
 	uint64_t dead_timeout_s; /* dead-timeout=, used when has_dead_timeout */
 	bool has_dead_timeout;
+	uint32_t tcp_timeout_s;	   /* tcp-timeout=, 0: the default */
 	uint32_t block_size_bytes; /* bs=, 0: the default */
 	int swap_priority;	   /* prio=, -1: the kernel's choice */
 	enum reserve_mode reserve; /* reserve= */

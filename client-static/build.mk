@@ -4,7 +4,7 @@
 CLIENT_SRC := $(filter-out %-test.c %-fuzz.c,$(wildcard client-static/*.c))
 CLIENT_OBJ := $(patsubst %.c,$(B)/musl/%.o,$(CLIENT_SRC) $(COMMON_SRC))
 CLIENT_MAX_BYTES := 204800
-MAN_PAGES += client-static/nbd-client.8
+MAN_PAGES += client-static/nbd-client.8 client-static/nbdtab.5
 
 # What runs once names are resolved: it may neither allocate nor use a stream.
 CLIENT_RUN_TIME := connect negotiate session geometry attach reserve reserve-rule nic check names \
@@ -45,7 +45,8 @@ endef
 $(eval $(call client_test,uri,uri))
 $(eval $(call client_test,names,names system failure check reserve reserve-rule attach launch state))
 $(eval $(call client_test,reserve-rule,reserve-rule))
-$(eval $(call client_test,options,options uri names system failure attach reserve reserve-rule check launch state))
+$(eval $(call client_test,options,options nbdtab uri names system failure attach reserve reserve-rule check launch state))
+$(eval $(call client_test,nbdtab,nbdtab options uri names system failure attach reserve reserve-rule check launch state))
 $(eval $(call client_test,cmdline,cmdline root-forms root-path names ip nbdopts uri reserve reserve-rule check attach launch state system failure))
 $(eval $(call client_test,root-forms,root-forms root-path cmdline names ip nbdopts uri reserve reserve-rule check attach launch state system failure))
 $(eval $(call client_test,filesystem,filesystem))

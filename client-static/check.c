@@ -36,6 +36,7 @@ static bool has_sysfs(void)
 
 int check_run(uint32_t index)
 {
+	struct supervision state;
 	uint64_t pid;
 	char line[32];
 	int err = check_attached(index, &pid);
@@ -46,6 +47,8 @@ int check_run(uint32_t index)
 		log_line("/dev/nb%u: read /sys/block/nbd%u/pid: %s", index, index, strerror(-err));
 		return CHECK_ERROR;
 	}
+	if (state_read(index, &state) == 0 && state_is_alive(&state))
+		pid = state.pid;
 	snprintf(line, sizeof(line), "%llu\n", (unsigned long long)pid);
 	return write(STDOUT_FILENO, line, strlen(line)) < 0 ? CHECK_ERROR : CHECK_ATTACHED;
 }

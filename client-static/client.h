@@ -33,6 +33,9 @@ enum {
 	SERVERS_MAX = 4,      /* of one target */
 	CONNECTIONS_MAX = 16, /* of one device */
 
+	TCP_TIMEOUT_MIN_S = 5,
+	TCP_TIMEOUT_MAX_S = 86400,
+
 	ATTACH_IDENTIFIER_BYTES = 256,
 	EXPORT_GENERATION_BYTES = 65,
 };
@@ -94,6 +97,7 @@ struct attach_job {
 	uint32_t block_size_bytes; /* 0: 512, or what the server asks for at least */
 	uint64_t size_bytes;	   /* 0: what the server says; never more than that */
 	uint64_t io_timeout_s;	   /* 0: none; a slow server is waited for */
+	uint32_t tcp_timeout_s;	   /* of a peer that is silent, TCP_USER_TIMEOUT; 0: 60 */
 	uint64_t dead_timeout_s;   /* when has_dead_timeout, else attach_dead_timeout_default_s() */
 	bool has_dead_timeout;
 	uint32_t connections;	/* 0: 1; more only if the server allows it, never for swap */
@@ -122,8 +126,9 @@ enum action {
 /* What a command line asks for. */
 struct command {
 	enum action action;
-	struct attach_job job; /* device_index alone for CHECK and DISCONNECT, target for LIST */
-	bool as_json;	       /* of STATUS */
+	struct attach_job job;	  /* device_index alone for CHECK and DISCONNECT, target for LIST */
+	bool as_json;		  /* of STATUS */
+	char unknown_options[64]; /* of nbdtab, passed over; "" when there were none */
 	struct {
 		const char *line, *root_path, *next_server; /* the latter two may be NULL */
 	} explain;
@@ -145,6 +150,19 @@ int options_parse(int argc, char **argv, struct command *ret, struct failure *wh
 
 /* Writes the help text, made from option_table, to fd. */
 void options_help(int fd);
+
+/* nbdtab.c: nbdtab(5) */
+
+/*
+ * Adds to *command what the first line for device index in /etc/nbdtab says; 0, or
+ * -errno with the line's number in why. Options that are not known are passed
+ * over, and named in unknown_options unless they begin with '_'.
+ */
+int nbdtab_find(uint32_t index, struct command *command, struct failure *why);
+
+/* The same for one line, which is written to; 1 when it is for another device, or for none. */
+int nbdtab_take(char *line, unsigned int number, uint32_t index, struct command *command,
+		struct failure *why);
 
 /* uri.c */
 
@@ -230,8 +248,9 @@ int connect_address(const struct address *address, int *ret_fd, struct failure *
  * Sets what must be set before the kernel gets the socket; nothing may be set
  * after (the reason is in connect.c). Lifts the time limits of the handshake.
  * buffer_bytes bounds both queues, of which the kernel makes twice as much; 0 leaves them.
+ * tcp_timeout_s is TCP_USER_TIMEOUT, 0 the default.
  */
-int connect_settle(int fd, uint32_t buffer_bytes, struct failure *why);
+int connect_settle(int fd, uint32_t buffer_bytes, uint32_t tcp_timeout_s, struct failure *why);
 
 /* negotiate.c: "Newstyle negotiation" and "Fixed newstyle negotiation" of the specification */
 
@@ -443,8 +462,8 @@ int list_run(const struct target *target);
 int check_attached(uint32_t index, uint64_t *ret_pid);
 
 /*
- * -check as the usual nbd-client has it: 0 and the PID on stdout when the device
- * is attached, 1 when it is not, 2 on error.
+ * -check as the usual nbd-client has it: 0 and a PID on stdout, the supervisor's
+ * when it lives, when the device is attached, 1 when it is not, 2 on error.
  */
 int check_run(uint32_t index);
 

@@ -122,7 +122,7 @@ static void kernel_gets_a_socket_that_never_gives_up_early(void **state)
 	socklen_t length = sizeof(linger);
 	int fd = connect_loopback();
 
-	assert_int_equal(connect_settle(fd, 0, &why), 0);
+	assert_int_equal(connect_settle(fd, 0, 0, &why), 0);
 	assert_int_equal(time_limit_s(fd, SO_RCVTIMEO), 0);
 	assert_int_equal(time_limit_s(fd, SO_SNDTIMEO), 0);
 	assert_int_equal(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
@@ -134,6 +134,8 @@ static void kernel_gets_a_socket_that_never_gives_up_early(void **state)
 	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &length), 0);
 	assert_int_equal(linger.l_onoff, 1);
 	assert_int_equal(linger.l_linger, 0);
+	assert_int_equal(connect_settle(fd, 0, 15, &why), 0);
+	assert_int_equal(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 15 * 1000);
 	close(fd);
 }
 
@@ -143,10 +145,10 @@ static void buffers_are_bounded_when_asked(void **state)
 	int fd = connect_loopback(), send_bytes = option(fd, SOL_SOCKET, SO_SNDBUF);
 	int receive_bytes = option(fd, SOL_SOCKET, SO_RCVBUF);
 
-	assert_int_equal(connect_settle(fd, 0, &why), 0);
+	assert_int_equal(connect_settle(fd, 0, 0, &why), 0);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_SNDBUF), send_bytes);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_RCVBUF), receive_bytes);
-	assert_int_equal(connect_settle(fd, 64 << 10, &why), 0);
+	assert_int_equal(connect_settle(fd, 64 << 10, 0, &why), 0);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_SNDBUF), 128 << 10);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_RCVBUF), 128 << 10);
 	close(fd);
@@ -208,7 +210,7 @@ static void unix_socket_is_a_target(void **state)
 	assert_int_equal(bind(listener, (struct sockaddr *)&name, sizeof(name)), 0);
 	assert_int_equal(listen(listener, 1), 0);
 	assert_int_equal(connect_address(&list.items[0], &fd, &why), 0);
-	assert_int_equal(connect_settle(fd, 128 << 10, &why), 0);
+	assert_int_equal(connect_settle(fd, 128 << 10, 0, &why), 0);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_SNDBUF), 256 * 1024);
 	close(fd);
 	close(listener);

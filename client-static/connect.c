@@ -33,7 +33,7 @@ enum {
 	 * server that only pauses: one that does not fence may still execute writes
 	 * of the old connection after newer ones of the new.
 	 */
-	UNANSWERED_MAX_MS = 60 * 1000,
+	TCP_TIMEOUT_DEFAULT_S = 60,
 };
 
 struct setting {
@@ -158,22 +158,24 @@ static int set_linger(int fd, struct failure *why)
 	return 0;
 }
 
-static int settle_tcp(int fd, struct failure *why)
+static int settle_tcp(int fd, uint32_t tcp_timeout_s, struct failure *why)
 {
-	static const struct setting settings[] = {
+	const int tcp_timeout_ms =
+		(int)(tcp_timeout_s ? tcp_timeout_s : TCP_TIMEOUT_DEFAULT_S) * 1000;
+	const struct setting settings[] = {
 		{IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY"},
 		{SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE"},
 		{IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S, "TCP_KEEPIDLE"},
 		{IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S, "TCP_KEEPINTVL"},
 		{IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES, "TCP_KEEPCNT"},
-		{IPPROTO_TCP, TCP_USER_TIMEOUT, UNANSWERED_MAX_MS, "TCP_USER_TIMEOUT"},
+		{IPPROTO_TCP, TCP_USER_TIMEOUT, tcp_timeout_ms, "TCP_USER_TIMEOUT"},
 	};
 	int err = apply(fd, settings, sizeof(settings) / sizeof(*settings), why);
 
 	return err ? err : set_linger(fd, why);
 }
 
-int connect_settle(int fd, uint32_t buffer_bytes, struct failure *why)
+int connect_settle(int fd, uint32_t buffer_bytes, uint32_t tcp_timeout_s, struct failure *why)
 {
 	const struct setting buffers[] = {
 		{SOL_SOCKET, SO_SNDBUF, (int)buffer_bytes, "SO_SNDBUF"},
@@ -186,7 +188,7 @@ int connect_settle(int fd, uint32_t buffer_bytes, struct failure *why)
 		return failure_set(why, EXIT_PERMANENT, errno, "SO_DOMAIN: %s", strerror(errno));
 	err = set_time_limits(fd, 0, why);
 	if (!err && family != AF_UNIX)
-		err = settle_tcp(fd, why);
+		err = settle_tcp(fd, tcp_timeout_s, why);
 	if (!err && buffer_bytes)
 		err = apply(fd, buffers, sizeof(buffers) / sizeof(*buffers), why);
 	return err;

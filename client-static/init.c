@@ -126,6 +126,7 @@ static int attach(const struct boot *boot, const struct target *target, uint32_t
 		.io_timeout_s = boot->line.opts.io_timeout_s,
 		.dead_timeout_s = boot->line.opts.dead_timeout_s,
 		.has_dead_timeout = boot->line.opts.has_dead_timeout,
+		.tcp_timeout_s = boot->line.opts.tcp_timeout_s,
 		.is_swap = is_swap,
 		.reserve = boot->line.opts.reserve,
 	};

@@ -65,5 +65,9 @@ int main(int argc, char **argv)
 		return dhcp_event_main(argc, argv);
 	if (options_parse(argc, argv, &command, &why))
 		die(why.exit_code, "%s", why.text);
+	if (*command.unknown_options)
+		log_line("/etc/nbdtab: %s: not known and passed over; for your own use begin with "
+			 "\"_\"",
+			 command.unknown_options);
 	return run_command(&command);
 }

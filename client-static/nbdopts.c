@@ -36,7 +36,7 @@ static bool same_key(const char *a, const char *b)
 	return *a == *b;
 }
 
-enum opt_key { OPT_TIMEOUT, OPT_DEAD_TIMEOUT, OPT_BS, OPT_PRIO, OPT_RESERVE };
+enum opt_key { OPT_TIMEOUT, OPT_DEAD_TIMEOUT, OPT_TCP_TIMEOUT, OPT_BS, OPT_PRIO, OPT_RESERVE };
 
 static const struct {
 	const char *name, *range;
@@ -44,6 +44,8 @@ static const struct {
 } opt_keys[] = {
 	[OPT_TIMEOUT] = {"timeout", "seconds of 0 (none) to 86400", 0, 86400},
 	[OPT_DEAD_TIMEOUT] = {"dead-timeout", "seconds of 0 to 2000000", 0, 2000000},
+	[OPT_TCP_TIMEOUT] = {"tcp-timeout", "seconds of 5 to 86400", TCP_TIMEOUT_MIN_S,
+			     TCP_TIMEOUT_MAX_S},
 	[OPT_BS] = {"bs", "bytes: 512, 1024, 2048 or 4096", 512, 4096},
 	[OPT_PRIO] = {"prio", "a priority of 0 to 32767", 0, 32767},
 	[OPT_RESERVE] = {"reserve", "auto or keep", RESERVE_AUTO, RESERVE_KEEP},
@@ -53,7 +55,7 @@ enum { OPT_KEYS = sizeof(opt_keys) / sizeof(opt_keys[0]) };
 
 static int parse_value(enum opt_key key, const char *text, uint64_t *ret)
 {
-	enum reserve_mode mode;
+	enum reserve_mode mode = RESERVE_AUTO;
 	int err;
 
 	if (key != OPT_RESERVE) {
@@ -75,6 +77,9 @@ static void set_opt(struct nbd_opts *opts, enum opt_key key, uint64_t number)
 	case OPT_DEAD_TIMEOUT:
 		opts->dead_timeout_s = number;
 		opts->has_dead_timeout = true;
+		break;
+	case OPT_TCP_TIMEOUT:
+		opts->tcp_timeout_s = (uint32_t)number;
 		break;
 	case OPT_BS:
 		opts->block_size_bytes = (uint32_t)number;
@@ -99,7 +104,7 @@ static int parse_opt(struct nbd_opts *opts, const char *key, const char *value, 
 	if (i == OPT_KEYS) {
 		snprintf(why, why_size,
 			 "unknown key \"%.40s\"; known are timeout=, dead-timeout=, bs=, prio=, "
-			 "reserve=",
+			 "reserve=, tcp-timeout=",
 			 key);
 		return -EINVAL;
 	}

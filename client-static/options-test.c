@@ -186,7 +186,10 @@ static void what_is_wrong_is_named(void **state)
 {
 	(void)state;
 	bad("", "the server is missing");
-	bad("nbd1", "nbdtab is not read yet; write HOST [PORT] nbd1");
+	system_root = "/nonexistent";
+	bad("nbd1", "nbd1 alone: /etc/nbdtab: No such file or directory; write HOST [PORT] nbd1");
+	system_root = "";
+	bad("-tcp-timeout 4 h nb0", "-tcp-timeout 4: must be seconds, from 5 to 86400");
 	bad("server1", "the device is missing");
 	bad("server1 1234", "1234: is not an NBD device: write /dev/nbN");
 	bad("server1 1234 /dev/sda", "/dev/sda: is not an NBD device");

@@ -158,6 +158,17 @@ static int set_dead_timeout(struct command *command, const char *value, struct f
 	return 0;
 }
 
+static int set_tcp_timeout(struct command *command, const char *value, struct failure *why)
+{
+	uint64_t seconds;
+
+	if (parse_number(value, false, TCP_TIMEOUT_MAX_S, &seconds) || seconds < TCP_TIMEOUT_MIN_S)
+		return refuse(why, "-tcp-timeout %s: must be seconds, from %d to %d", value,
+			      TCP_TIMEOUT_MIN_S, TCP_TIMEOUT_MAX_S);
+	command->job.tcp_timeout_s = (uint32_t)seconds;
+	return 0;
+}
+
 static int set_foreground(struct command *command, const char *value, struct failure *why)
 {
 	(void)value, (void)why;
@@ -276,6 +287,8 @@ const struct option_row option_table[] = {
 	{"timeout", 't', "SECONDS", set_io_timeout, "give up a slow request (default: 0, never)"},
 	{"dead-timeout", 'T', "SECONDS", set_dead_timeout,
 	 "hold I/O this long without a server (default: 10 years)"},
+	{"tcp-timeout", 0, "SECONDS", set_tcp_timeout,
+	 "take a server that is silent so long for lost (default: 60)"},
 	{"persist", 'p', NULL, accept_only, "accepted: a lost connection is always made again"},
 	{"nofork", 'n', NULL, set_foreground, "do not return: be the process that reconnects"},
 	{"unsupervised", 0, NULL, set_unsupervised,
@@ -484,10 +497,6 @@ static int take_attach(struct reading *reading, struct failure *why)
 
 	if (count == 0)
 		return take_target(reading, 0, why);
-	if (count == 1 && !*job->target.unix_path &&
-	    !names_parse(reading->words[0], &job->device_index, why))
-		return refuse(why, "%s alone: nbdtab is not read yet; write HOST [PORT] %s",
-			      reading->words[0], reading->words[0]);
 	if (count == 1 && !*job->target.unix_path)
 		return refuse(why, "%s: the device is missing: write it last, as /dev/nb0",
 			      reading->words[0]);
@@ -497,6 +506,25 @@ static int take_attach(struct reading *reading, struct failure *why)
 	if (!err && job->no_negotiation && !job->size_bytes)
 		return refuse(why, "-preinit needs -size: no server will tell it");
 	return err;
+}
+
+/* A device alone: nbdtab says the rest, and what the command line says besides goes before. */
+static int take_nbdtab(char **argv, struct reading *reading, struct failure *why)
+{
+	struct command *command = reading->command;
+	uint32_t index;
+	int err;
+
+	if (reading->word_count != 1 || *command->job.target.unix_path ||
+	    names_parse(reading->words[0], &index, why))
+		return 1;
+	memset(command, 0, sizeof(*command));
+	err = nbdtab_find(index, command, why);
+	if (err)
+		return err;
+	command->job.device_index = index;
+	*reading = (struct reading){.argv = argv, .command = command};
+	return read_words(reading, why);
 }
 
 int options_parse(int argc, char **argv, struct command *ret, struct failure *why)
@@ -513,7 +541,8 @@ int options_parse(int argc, char **argv, struct command *ret, struct failure *wh
 		return refuse(why, "-json goes with -status alone");
 	switch (ret->action) {
 	case ACTION_ATTACH:
-		return take_attach(&reading, why);
+		err = take_nbdtab(argv + (argc > 0), &reading, why);
+		return err == 1 ? take_attach(&reading, why) : err;
 	case ACTION_LIST:
 		return take_target(&reading, reading.word_count, why);
 	case ACTION_EXPLAIN:
@@ -553,6 +582,7 @@ void options_help(int fd)
 	      "Usage: nbd-client [OPTIONS] HOST [PORT] DEVICE\n"
 	      "       nbd-client [OPTIONS] nbd://HOST[:PORT]/EXPORT DEVICE\n"
 	      "       nbd-client [OPTIONS] -unix PATH DEVICE\n"
+	      "       nbd-client [OPTIONS] nbdN      as /etc/nbdtab says\n"
 	      "       nbd-client -list HOST [PORT]\n"
 	      "       nbd-client -check DEVICE\n"
 	      "       nbd-client -disconnect DEVICE\n"

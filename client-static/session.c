@@ -31,7 +31,7 @@ int session_connect(const struct attach_job *job, const struct address *address,
 		err = negotiate_export(fd, job->target.export_name, job->no_opt_go, ret_export,
 				       why);
 	if (!err)
-		err = connect_settle(fd, buffer_bytes, why);
+		err = connect_settle(fd, buffer_bytes, job->tcp_timeout_s, why);
 	if (err) {
 		close(fd);
 		return err;
