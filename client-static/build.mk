@@ -55,7 +55,8 @@ $(eval $(call client_test,negotiate,negotiate failure))
 $(eval $(call client_test,geometry,geometry failure))
 $(eval $(call client_test,attach,attach failure))
 $(eval $(call client_test,connect,connect resolve nic failure))
-$(eval $(call client_test,status,status state launch attach names directory system failure))
+$(eval $(call client_test,status,status report state launch attach names directory system failure))
+$(eval $(call client_test,doctor,doctor report state launch attach names reserve reserve-rule nic check system failure))
 $(eval $(call client_test,supervise,supervise lockdown session connect negotiate attach system failure))
 
 INTEROP_TESTS += client-static/interop/peers.sh

@@ -119,6 +119,7 @@ enum action {
 	ACTION_DISCONNECT,
 	ACTION_STATUS,
 	ACTION_EXPLAIN,
+	ACTION_DOCTOR,
 	ACTION_HELP,
 	ACTION_VERSION,
 };
@@ -365,6 +366,19 @@ int reserve_memory(uint32_t index, size_t connections, const struct nic *nic,
 int reserve_queue(uint32_t index, bool is_swap, uint32_t maximum_block_bytes,
 		  char changes[RESERVE_CHANGES_BYTES], struct failure *why);
 
+/* What the memory's reserve is, and what the attached devices need. */
+struct reserve_found {
+	uint64_t ram_kib;
+	uint64_t min_free_kib;
+	uint64_t needed_kib;
+	bool is_capped;	   /* the memory is too small for more */
+	bool is_by_kernel; /* which adds to it what its nbd connections can hold */
+	uint32_t connections;
+};
+
+/* Measures it for the devices attached now, through nic, as if all were bounded; 0 or -errno. */
+int reserve_inspect(const struct nic *nic, struct reserve_found *ret);
+
 /* reserve-rule.c: docs/swap-safety.md derives it */
 
 /* What the reserve of a machine depends on. */
@@ -455,6 +469,23 @@ int attach_run(const struct attach_job *job);
 
 /* Prints the names of a server's exports on stdout, one a line; 0 or an exit code. */
 int list_run(const struct target *target);
+
+/* report.c */
+
+/* The text of one device, or of all; what does not fit is cut, and no reader is that long. */
+struct report_text {
+	char bytes[8192];
+	size_t used;
+};
+
+void report_add(struct report_text *text, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Adds a member of a JSON object, RFC 8259: an export's name may hold anything but a NUL. */
+void report_add_quoted(struct report_text *text, const char *key, const char *value);
+
+/* Adds value for a terminal: names and errors may come from a peer, and may hold control bytes. */
+void report_add_plain(struct report_text *text, const char *value);
 
 /* check.c */
 

@@ -30,6 +30,8 @@ static int run_command(const struct command *command)
 		return disconnect_run(command->job.device_index);
 	case ACTION_STATUS:
 		return status_run(command->as_json);
+	case ACTION_DOCTOR:
+		return doctor_run(command->as_json);
 	case ACTION_EXPLAIN:
 		return explain_run(command->explain.line, command->explain.root_path,
 				   command->explain.next_server);

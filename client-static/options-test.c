@@ -153,7 +153,13 @@ static void uris_name_server_and_export(void **state)
 	assert_false(command.as_json);
 	good("--status --json");
 	assert_true(command.as_json);
-	bad("-json h nb0", "-json goes with -status alone");
+	good("-doctor -json");
+	assert_int_equal(command.action, ACTION_DOCTOR);
+	good("-explain x y z");
+	assert_string_equal(command.explain.line, "x");
+	assert_string_equal(command.explain.next_server, "z");
+	bad("-explain w x y z", "\"z\" is one word too many");
+	bad("-json h nb0", "-json goes with -status or -doctor");
 	bad("-status -d nb0", "do not go together");
 	good("-l nbd://h");
 	assert_int_equal(command.action, ACTION_LIST);

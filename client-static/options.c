@@ -213,8 +213,9 @@ static int accept_only(struct command *command, const char *value, struct failur
 static int set_action(struct command *command, enum action action, struct failure *why)
 {
 	if (command->action != ACTION_ATTACH && command->action != action)
-		return refuse(why, "-list, -check, -disconnect, -status and -explain do not go "
-				   "together");
+		return refuse(why,
+			      "-list, -check, -disconnect, -status, -doctor and -explain do not "
+			      "go together");
 	command->action = action;
 	return 0;
 }
@@ -249,6 +250,12 @@ static int set_explain(struct command *command, const char *value, struct failur
 {
 	command->explain.line = value;
 	return set_action(command, ACTION_EXPLAIN, why);
+}
+
+static int set_doctor(struct command *command, const char *value, struct failure *why)
+{
+	(void)value;
+	return set_action(command, ACTION_DOCTOR, why);
 }
 
 static int set_json(struct command *command, const char *value, struct failure *why)
@@ -303,7 +310,8 @@ const struct option_row option_table[] = {
 	{"check", 'c', "DEVICE", set_check, "exit 0 and print a PID if attached, 1 if not"},
 	{"disconnect", 'd', "DEVICE", set_disconnect, "detach the device"},
 	{"status", 0, NULL, set_status, "print what is known of every device"},
-	{"json", 0, NULL, set_json, "with -status: as a JSON array"},
+	{"doctor", 0, NULL, set_doctor, "tell whether this machine may swap over the network"},
+	{"json", 0, NULL, set_json, "with -status and -doctor: as JSON"},
 	{"explain", 0, "LINE", set_explain, "tell what a boot line means to /init, see nbdboot(7)"},
 	{"version", 'V', NULL, set_version, "print the version"},
 	{"help", 'h', NULL, set_help, "print this"},
@@ -537,8 +545,8 @@ int options_parse(int argc, char **argv, struct command *ret, struct failure *wh
 	err = read_words(&reading, why);
 	if (err)
 		return err;
-	if (ret->as_json && ret->action != ACTION_STATUS)
-		return refuse(why, "-json goes with -status alone");
+	if (ret->as_json && ret->action != ACTION_STATUS && ret->action != ACTION_DOCTOR)
+		return refuse(why, "-json goes with -status or -doctor");
 	switch (ret->action) {
 	case ACTION_ATTACH:
 		err = take_nbdtab(argv + (argc > 0), &reading, why);
@@ -587,6 +595,7 @@ void options_help(int fd)
 	      "       nbd-client -check DEVICE\n"
 	      "       nbd-client -disconnect DEVICE\n"
 	      "       nbd-client -status [-json]\n"
+	      "       nbd-client -doctor [-json]\n"
 	      "       nbd-client -explain LINE [ROOT-PATH [NEXT-SERVER]]\n"
 	      "Attaches an export of an NBD server as /dev/nbN. DEVICE is /dev/nbN, /dev/nbdN,\n"
 	      "nbN or nbdN. Options have one dash or two:\n");

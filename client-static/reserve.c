@@ -253,6 +253,27 @@ static int raise_min_free(const struct reserve_needs *needs, char changes[RESERV
 	return err;
 }
 
+int reserve_inspect(const struct nic *nic, struct reserve_found *ret)
+{
+	struct reserve_needs needs;
+	int err = measure(DEVICES_MAX, 0, nic, &needs);
+
+	if (!err)
+		err = system_read_number("/proc/sys/vm/min_free_kbytes", &ret->min_free_kib);
+	if (err)
+		return err;
+	needs.bounded += needs.unbounded;
+	needs.unbounded = 0;
+	ret->ram_kib = needs.ram_kib;
+	if (!needs.bounded)
+		needs.bounded = 1;
+	ret->connections = needs.bounded;
+	ret->needed_kib = reserve_rule_kib(&needs);
+	ret->is_capped = reserve_rule_is_capped(&needs);
+	ret->is_by_kernel = is_sized_by_kernel(ret->min_free_kib);
+	return 0;
+}
+
 /* Lowers the number at path to at most max. */
 static int bound(const char *path, const char *name, uint64_t max,
 		 char changes[RESERVE_CHANGES_BYTES])

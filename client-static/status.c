@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +20,6 @@
 enum {
 	DEVICES_MAX = 256,
 	SECTOR_BYTES = 512, /* of /sys/block/nbdN/stat, whatever the device's blocks are */
-	TEXT_BYTES = 8192,
 };
 
 struct devices {
@@ -36,47 +34,6 @@ struct report {
 	uint64_t since_s;
 	uint64_t read_bytes, written_bytes;
 };
-
-/* The text of one device, or of all; what does not fit is cut, and no reader is that long. */
-struct text {
-	char bytes[TEXT_BYTES];
-	size_t used;
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...)
-{
-	size_t left = sizeof(text->bytes) - text->used;
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(text->bytes + text->used, left, format, args);
-	va_end(args);
-	if (n > 0)
-		text->used += (size_t)n < left ? (size_t)n : left - 1;
-}
-
-/* A JSON string, RFC 8259: an export's name may hold anything but a NUL. */
-static void add_quoted(struct text *text, const char *key, const char *value)
-{
-	add(text, "\"%s\": \"", key);
-	for (const unsigned char *c = (const unsigned char *)value; *c; c++) {
-		if (*c == '"' || *c == '\\')
-			add(text, "\\%c", *c);
-		else if (*c < 0x20 || *c >= 0x7f)
-			add(text, "\\u%04x", *c);
-		else
-			add(text, "%c", *c);
-	}
-	add(text, "\"");
-}
-
-/* For a terminal: names and errors may come from a peer, and may hold control bytes. */
-static void add_plain(struct text *text, const char *value)
-{
-	for (const unsigned char *c = (const unsigned char *)value; *c; c++)
-		add(text, *c < 0x20 || *c >= 0x7f ? "\\x%02x" : "%c", *c);
-}
 
 static int note_device(int dir_fd, const char *name, void *data)
 {
@@ -126,43 +83,45 @@ static struct report make_report(const struct supervision *s)
 	return report;
 }
 
-static void add_json(struct text *text, const struct report *report)
+static void add_json(struct report_text *text, const struct report *report)
 {
 	const struct supervision *s = report->s;
 
-	add(text, "{\"device\": \"/dev/nb%u\", ", s->job.device_index);
-	add_quoted(text, "server", s->addresses.items[s->address].text);
-	add(text, ", ");
-	add_quoted(text, "export", s->job.target.export_name);
-	add(text,
-	    ", \"state\": \"%s\", \"since_s\": %llu, \"reconnects\": %u, \"pid\": %u, "
-	    "\"size_bytes\": %llu, \"read_bytes\": %llu, \"written_bytes\": %llu, ",
-	    report->state, (unsigned long long)report->since_s, s->reconnects, s->pid,
-	    (unsigned long long)s->export.size_bytes, (unsigned long long)report->read_bytes,
-	    (unsigned long long)report->written_bytes);
-	add_quoted(text, "last_error", s->last_error);
-	add(text, "}");
+	report_add(text, "{\"device\": \"/dev/nb%u\", ", s->job.device_index);
+	report_add_quoted(text, "server", s->addresses.items[s->address].text);
+	report_add(text, ", ");
+	report_add_quoted(text, "export", s->job.target.export_name);
+	report_add(text,
+		   ", \"state\": \"%s\", \"since_s\": %llu, \"reconnects\": %u, \"pid\": %u, "
+		   "\"size_bytes\": %llu, \"read_bytes\": %llu, \"written_bytes\": %llu, ",
+		   report->state, (unsigned long long)report->since_s, s->reconnects, s->pid,
+		   (unsigned long long)s->export.size_bytes, (unsigned long long)report->read_bytes,
+		   (unsigned long long)report->written_bytes);
+	report_add_quoted(text, "last_error", s->last_error);
+	report_add(text, "}");
 }
 
-static void add_line(struct text *text, const struct report *report)
+static void add_line(struct report_text *text, const struct report *report)
 {
 	const struct supervision *s = report->s;
 
-	add(text, "/dev/nb%u: %s for %llu s: %s export \"", s->job.device_index, report->state,
-	    (unsigned long long)report->since_s, s->addresses.items[s->address].text);
-	add_plain(text, s->job.target.export_name);
-	add(text, "\", reconnects %u, process %u, %llu bytes read, %llu written%s", s->reconnects,
-	    s->pid, (unsigned long long)report->read_bytes,
-	    (unsigned long long)report->written_bytes, *s->last_error ? "; last error: " : "");
-	add_plain(text, s->last_error);
-	add(text, "\n");
+	report_add(text, "/dev/nb%u: %s for %llu s: %s export \"", s->job.device_index,
+		   report->state, (unsigned long long)report->since_s,
+		   s->addresses.items[s->address].text);
+	report_add_plain(text, s->job.target.export_name);
+	report_add(text, "\", reconnects %u, process %u, %llu bytes read, %llu written%s",
+		   s->reconnects, s->pid, (unsigned long long)report->read_bytes,
+		   (unsigned long long)report->written_bytes,
+		   *s->last_error ? "; last error: " : "");
+	report_add_plain(text, s->last_error);
+	report_add(text, "\n");
 }
 
 /* Writes the report of one device; false when it is none of ours. */
 static bool print_device(uint32_t index, bool as_json, bool is_first)
 {
 	struct supervision s;
-	struct text text;
+	struct report_text text;
 	struct report report;
 
 	if (state_read(index, &s))
@@ -170,7 +129,7 @@ static bool print_device(uint32_t index, bool as_json, bool is_first)
 	text.used = 0;
 	report = make_report(&s);
 	if (as_json && !is_first)
-		add(&text, ",\n");
+		report_add(&text, ",\n");
 	if (as_json)
 		add_json(&text, &report);
 	else

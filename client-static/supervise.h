@@ -91,6 +91,15 @@ void state_forget(uint32_t index);
 /* Prints what is known of every device, as lines or as JSON, on stdout; 0 or an exit code. */
 int status_run(bool as_json);
 
+/* doctor.c */
+
+/*
+ * Prints on stdout what of this machine makes it swap-safe or not, a line for
+ * each check with what mends it, or a JSON object. 0, or EXIT_PERMANENT when a
+ * check failed.
+ */
+int doctor_run(bool as_json);
+
 /* lockdown.c */
 
 /*
