@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # nbd-client, static with musl; the same binary is /init of the initramfs.
 
-CLIENT_SRC := $(filter-out %-test.c %-fuzz.c,$(wildcard client-static/*.c))
+CLIENT_SRC := $(filter-out %-test.c %-testbed.c %-fuzz.c,$(wildcard client-static/*.c))
 CLIENT_OBJ := $(patsubst %.c,$(B)/musl/%.o,$(CLIENT_SRC) $(COMMON_SRC))
 CLIENT_MAX_BYTES := 204800
 MAN_PAGES += client-static/nbd-client.8 client-static/nbdtab.5
@@ -57,7 +57,8 @@ $(eval $(call client_test,attach,attach failure))
 $(eval $(call client_test,connect,connect resolve nic failure))
 $(eval $(call client_test,status,status report state launch attach names directory system failure))
 $(eval $(call client_test,doctor,doctor report state launch attach names reserve reserve-rule nic check system failure))
-$(eval $(call client_test,supervise,supervise lockdown session connect negotiate attach system failure))
+$(eval $(call client_test,session,session connect negotiate failure))
+$(eval $(call client_test,supervise,supervise-testbed supervise lockdown session connect negotiate attach system failure))
 
 INTEROP_TESTS += client-static/interop/peers.sh
 client-static/interop/peers.sh: $(B)/test/client-probe
@@ -69,18 +70,40 @@ $(B)/test/client-probe: $(CLIENT_PROBE:%=$(B)/asan/client-static/%.o) \
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ASAN_LDFLAGS) -o $@ $^
 
-FUZZ_SECONDS ?= 60
-CLIENT_FUZZ_SRC := $(addprefix client-static/,peer-fuzz.c uri.c names.c system.c failure.c \
-		   negotiate.c geometry.c attach.c)
+# What the fuzz targets link; their corpora are client-static/corpus/NAME.
+FUZZ_S ?= 60
+CLIENT_FUZZ := peer text
+FUZZ_peer := uri names system failure negotiate geometry attach
+FUZZ_text := cmdline root-forms root-path nbdopts ip uri names system failure nbdtab options check attach \
+	     reserve reserve-rule launch state
 
-.PHONY: fuzz-client
-fuzz-client: $(B)/test/client-fuzz ## fuzz what a peer sends to the client (clang; FUZZ_SECONDS=60)
-	$(Q)mkdir -p $(B)/fuzz/client
-	$(Q)$(B)/test/client-fuzz -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 \
-		-artifact_prefix=$(B)/fuzz/ $(B)/fuzz/client
+.PHONY: fuzz-client $(CLIENT_FUZZ:%=fuzz-client-%)
+fuzz-client: $(CLIENT_FUZZ:%=fuzz-client-%) ## fuzz what peers, users and DHCP say to the client (clang; FUZZ_S=60, of each)
 
-$(B)/test/client-fuzz: $(CLIENT_FUZZ_SRC) $(COMMON_SRC) client-static/client.h common/wire.h
-	$(call say,CLANG,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)clang $(CPPFLAGS_ALL) $(CFLAGS_ALL) -O1 -g -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $(filter %.c,$^)
+# client_fuzz NAME: libFuzzer by clang, and a replay of the corpus for check-unit by any compiler.
+define client_fuzz
+fuzz-client-$(1): $(B)/test/client-$(1)-fuzz
+	$$(Q)mkdir -p $(B)/fuzz/client-$(1)
+	$$(Q)$$< -max_total_time=$$(FUZZ_S) -rss_limit_mb=1024 -artifact_prefix=$(B)/fuzz/ \
+		$(B)/fuzz/client-$(1) client-static/corpus/$(1)
+
+$(B)/test/client-$(1)-fuzz: $(patsubst %,client-static/%.c,$(1)-fuzz $(FUZZ_$(1))) $(COMMON_SRC) \
+		$(wildcard client-static/*.h) common/wire.h
+	$$(call say,CLANG,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)clang $$(CPPFLAGS_ALL) $$(CFLAGS_ALL) -O1 -g -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $$@ $$(filter %.c,$$^)
+
+UNIT_TESTS += $(B)/test/client-$(1)-replay
+$(B)/test/client-$(1)-replay-program: $(patsubst %,$(B)/asan/client-static/%.o,$(1)-fuzz corpus-replay-fuzz $(FUZZ_$(1))) \
+		$(patsubst %.c,$(B)/asan/%.o,$(COMMON_SRC))
+	$$(call say,LINK,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ASAN_LDFLAGS) -o $$@ $$^
+
+$(B)/test/client-$(1)-replay: $(B)/test/client-$(1)-replay-program
+	$$(Q)printf '#!/bin/sh\nexec $$< client-static/corpus/$(1)\n' >$$@
+	$$(Q)chmod +x $$@
+endef
+
+$(foreach name,$(CLIENT_FUZZ),$(eval $(call client_fuzz,$(name))))

@@ -271,49 +271,59 @@ int uri_parse(const char *text, struct target *ret, char *why_text, size_t why_s
 	return 0;
 }
 
-/* Adds the bytes of text to *used of ret, escaped where a URI wants that. */
-static void append_escaped(char *ret, size_t size, size_t *used, const char *text)
+/* The text of a URI while it is written; what does not fit is left out. */
+struct writer {
+	char *ret;
+	size_t size, used;
+};
+
+/* Escapes all but letters, digits, plain, and a % before one of keep. */
+static void write_escaped(struct writer *w, const char *text, const char *plain, const char *keep)
 {
-	static const char plain[] = "-._~/:@!$'()*+,;=";
-
-	for (const char *c = text; *c && *used + 4 < size; c++) {
+	for (const char *c = text; *c && w->used + 4 <= w->size; c++) {
 		bool is_plain = isalnum((unsigned char)*c) || strchr(plain, *c) ||
-				(*c == '%' && c[1] && strchr("muh", c[1]));
+				(*c == '%' && c[1] && strchr(keep, c[1]));
 
-		*used += (size_t)snprintf(ret + *used, size - *used, is_plain ? "%c" : "%%%02X",
-					  (unsigned char)*c);
+		w->used += (size_t)snprintf(w->ret + w->used, w->size - w->used,
+					    is_plain ? "%c" : "%%%02X", (unsigned char)*c);
 	}
 }
 
-static void append_server(char *ret, size_t size, size_t *used, const char *host, uint16_t port)
+static void write_plain(struct writer *w, const char *text)
+{
+	if (w->used + strlen(text) < w->size)
+		w->used += (size_t)snprintf(w->ret + w->used, w->size - w->used, "%s", text);
+}
+
+static void write_server(struct writer *w, const char *host, uint16_t port)
 {
 	bool is_ipv6 = strchr(host, ':') != NULL;
-	char text[TARGET_HOST_BYTES + 16];
+	char text[8];
 
-	snprintf(text, sizeof(text), "%s%s%s", is_ipv6 ? "[" : "", *host ? host : "SERVER",
-		 is_ipv6 ? "]" : "");
-	if (port != NBD_DEFAULT_PORT)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), ":%u", port);
-	if (*used + strlen(text) < size)
-		*used += (size_t)snprintf(ret + *used, size - *used, "%s", text);
+	write_plain(w, is_ipv6 ? "[" : "");
+	write_escaped(w, *host ? host : "SERVER", is_ipv6 ? "-._~:" : "-._~", "");
+	write_plain(w, is_ipv6 ? "]" : "");
+	snprintf(text, sizeof(text), ":%u", port);
+	write_plain(w, port != NBD_DEFAULT_PORT ? text : "");
 }
 
 void uri_format(const struct target *target, char *ret, size_t size)
 {
-	size_t used = (size_t)snprintf(ret, size, "%s://", *target->unix_path ? "nbd+unix" : "nbd");
+	struct writer w = {.ret = ret, .size = size};
 
+	*ret = '\0';
+	write_plain(&w, *target->unix_path ? "nbd+unix://" : "nbd://");
 	if (!*target->unix_path) {
-		append_server(ret, size, &used, target->host, target->port);
+		write_server(&w, target->host, target->port);
 		for (uint32_t i = 0; i < target->other_count; i++) {
-			append_escaped(ret, size, &used, ",");
-			append_server(ret, size, &used, target->others[i].host,
-				      target->others[i].port);
+			write_plain(&w, ",");
+			write_server(&w, target->others[i].host, target->others[i].port);
 		}
 	}
-	append_escaped(ret, size, &used, "/");
-	append_escaped(ret, size, &used, target->export_name);
-	if (*target->unix_path && used + strlen("?socket=") < size) {
-		used += (size_t)snprintf(ret + used, size - used, "?socket=");
-		append_escaped(ret, size, &used, target->unix_path);
+	write_plain(&w, "/");
+	write_escaped(&w, target->export_name, "-._~/:@!$'()*+,;=", "muh");
+	if (*target->unix_path) {
+		write_plain(&w, "?socket=");
+		write_escaped(&w, target->unix_path, "-._~/:@", "");
 	}
 }

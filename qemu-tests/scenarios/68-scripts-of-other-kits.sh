@@ -36,12 +36,12 @@ attached() { # DEVICE [CONDITION-ON-ITS-STATUS]
 debian() { # BOOT-LINE
 	echo "$1" >/tmp/cmdline
 	mount --bind /tmp/cmdline /proc/cmdline
-	sh -eux /scripts/local-top/nbd
+	sh -ex /scripts/local-top/nbd
 	umount /proc/cmdline
 }
 
 dracut() { # ROOT-VALUE
-	(root=block:/dev/nbd0 && export root && sh -ux /sbin/nbdroot lo "$1" /sysroot)
+	(root=block:/dev/nbd0 && export root && sh -x /sbin/nbdroot lo "$1" /sysroot)
 }
 
 guest() {
