@@ -13,6 +13,10 @@ PREFIX        ?= /usr/local
 VERSION       := 0.1
 INSTALL_BIN   := $(DESTDIR)$(PREFIX)/sbin
 INSTALL_MAN   := $(DESTDIR)$(PREFIX)/share/man
+INSTALL_UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
+INSTALL_UDEV  := $(DESTDIR)$(PREFIX)/lib/udev/rules.d
+INSTALL_BASH  := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+UNITS         := nbd@.service nbd.service dev-nb1.swap
 
 export B V QEMU
 
@@ -74,13 +78,18 @@ lint: client check-no-malloc ## shellcheck, clang-format, cppcheck, sparse, mand
 format: ## clang-format in place
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 
-install: client server ## install programs and manual pages (DESTDIR= PREFIX=)
+install: client server ## install programs, manual pages, units and completion (DESTDIR= PREFIX=)
 	$(Q)install -d $(INSTALL_BIN) $(INSTALL_MAN)/man1 $(INSTALL_MAN)/man5 $(INSTALL_MAN)/man7 $(INSTALL_MAN)/man8
 	$(Q)install -m 755 $(B)/nbd-client $(B)/nbd-server $(INSTALL_BIN)
+	$(Q)install -d $(INSTALL_UNITS) $(INSTALL_UDEV) $(INSTALL_BASH)
+	$(Q)$(foreach u,$(UNITS),sed 's,@SBIN@,$(PREFIX)/sbin,' client-static/systemd/$(u) >$(INSTALL_UNITS)/$(u);)
+	$(Q)install -m 644 client-static/systemd/60-nbd-client.rules $(INSTALL_UDEV)
+	$(Q)install -m 644 client-static/completion/nbd-client $(INSTALL_BASH)
 	$(Q)$(foreach m,$(MAN_PAGES),install -m 644 $(m) $(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)));)
 
 uninstall: ## remove what install put there
 	$(Q)rm -f $(INSTALL_BIN)/nbd-client $(INSTALL_BIN)/nbd-server
+	$(Q)rm -f $(UNITS:%=$(INSTALL_UNITS)/%) $(INSTALL_UDEV)/60-nbd-client.rules $(INSTALL_BASH)/nbd-client
 	$(Q)rm -f $(foreach m,$(MAN_PAGES),$(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)))
 
 clean: ## remove what was compiled, keep kernels, downloads and root images

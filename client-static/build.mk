@@ -7,7 +7,7 @@ CLIENT_MAX_BYTES := 204800
 MAN_PAGES += client-static/nbd-client.8 client-static/nbdtab.5
 
 # What runs once names are resolved: it may neither allocate nor use a stream.
-CLIENT_RUN_TIME := connect negotiate session geometry attach reserve reserve-rule nic check names \
+CLIENT_RUN_TIME := connect negotiate session geometry attach reserve reserve-rule nic check attach-ioctl names \
 		   system failure lockdown supervise state launch
 CLIENT_RUN_TIME_OBJ := $(CLIENT_RUN_TIME:%=$(B)/musl/client-static/%.o) \
 		       $(patsubst %.c,$(B)/musl/%.o,$(COMMON_SRC))
@@ -43,12 +43,12 @@ $(B)/test/client-$(1)-test: $(patsubst %,$(B)/asan/client-static/%.o,$(1)-test $
 endef
 
 $(eval $(call client_test,uri,uri))
-$(eval $(call client_test,names,names system failure check reserve reserve-rule attach launch state))
+$(eval $(call client_test,names,names system failure check attach-ioctl reserve reserve-rule attach launch state))
 $(eval $(call client_test,reserve-rule,reserve-rule))
-$(eval $(call client_test,options,options nbdtab uri names system failure attach reserve reserve-rule check launch state))
-$(eval $(call client_test,nbdtab,nbdtab options uri names system failure attach reserve reserve-rule check launch state))
-$(eval $(call client_test,cmdline,cmdline root-forms root-path names ip nbdopts uri reserve reserve-rule check attach launch state system failure))
-$(eval $(call client_test,root-forms,root-forms root-path cmdline names ip nbdopts uri reserve reserve-rule check attach launch state system failure))
+$(eval $(call client_test,options,options nbdtab uri names system failure attach reserve reserve-rule check attach-ioctl launch state))
+$(eval $(call client_test,nbdtab,nbdtab options uri names system failure attach reserve reserve-rule check attach-ioctl launch state))
+$(eval $(call client_test,cmdline,cmdline root-forms root-path names ip nbdopts uri reserve reserve-rule check attach-ioctl attach launch state system failure))
+$(eval $(call client_test,root-forms,root-forms root-path cmdline names ip nbdopts uri reserve reserve-rule check attach-ioctl attach launch state system failure))
 $(eval $(call client_test,filesystem,filesystem))
 $(eval $(call client_test,swap,swap))
 $(eval $(call client_test,negotiate,negotiate failure))
@@ -56,11 +56,11 @@ $(eval $(call client_test,geometry,geometry failure))
 $(eval $(call client_test,attach,attach failure))
 $(eval $(call client_test,connect,connect resolve nic failure))
 $(eval $(call client_test,status,status report state launch attach names directory system failure))
-$(eval $(call client_test,doctor,doctor report state launch attach names reserve reserve-rule nic check system failure))
+$(eval $(call client_test,doctor,doctor report state launch attach names reserve reserve-rule nic check attach-ioctl system failure))
 $(eval $(call client_test,session,session connect negotiate failure))
 $(eval $(call client_test,supervise,supervise-testbed supervise lockdown session connect negotiate attach system failure))
 
-INTEROP_TESTS += client-static/interop/peers.sh
+INTEROP_TESTS += client-static/interop/peers.sh client-static/interop/units.sh client-static/interop/completion.sh
 client-static/interop/peers.sh: $(B)/test/client-probe
 
 CLIENT_PROBE := interop/probe uri resolve connect negotiate failure
@@ -74,7 +74,7 @@ $(B)/test/client-probe: $(CLIENT_PROBE:%=$(B)/asan/client-static/%.o) \
 FUZZ_S ?= 60
 CLIENT_FUZZ := peer text
 FUZZ_peer := uri names system failure negotiate geometry attach
-FUZZ_text := cmdline root-forms root-path nbdopts ip uri names system failure nbdtab options check attach \
+FUZZ_text := cmdline root-forms root-path nbdopts ip uri names system failure nbdtab options check attach-ioctl attach \
 	     reserve reserve-rule launch state
 
 .PHONY: fuzz-client $(CLIENT_FUZZ:%=fuzz-client-%)

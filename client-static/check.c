@@ -59,6 +59,8 @@ static int disconnect(uint32_t index, struct failure *why)
 	int err;
 
 	err = attach_open(&netlink, why);
+	if (err == -ENOENT)
+		return detach_by_ioctl(index, why);
 	if (err)
 		return err;
 	err = attach_disconnect(&netlink, index, why);

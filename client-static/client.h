@@ -106,6 +106,7 @@ struct attach_job {
 	bool is_swap;		   /* sizes the reserves, bounds the socket */
 	enum reserve_mode reserve; /* KEEP: is_swap sizes and bounds nothing */
 	bool is_read_only;
+	bool by_ioctl;	     /* without netlink; never with is_swap */
 	bool no_opt_go;	     /* negotiate with NBD_OPT_EXPORT_NAME */
 	bool no_negotiation; /* -preinit: the peer serves at once; needs size_bytes */
 };
@@ -443,6 +444,17 @@ int attach_disconnect(const struct netlink *netlink, uint32_t index, struct fail
  */
 int attach_reconfigure(const struct netlink *netlink, uint32_t index, const char *identifier,
 		       int fd, struct failure *why);
+
+/* attach-ioctl.c */
+
+/*
+ * The same by ioctl, for kernels without the netlink family: a process stays in
+ * the driver while the device is attached. No I/O is held without a connection.
+ */
+int attach_by_ioctl(const struct attach_device *device, struct failure *why);
+int detach_by_ioctl(uint32_t index, struct failure *why);
+
+/* attach.c */
 
 /* Opens *ret, which hears when the driver loses a connection; the caller closes its fd. */
 int attach_listen(struct netlink *ret, struct failure *why);

@@ -109,7 +109,6 @@ static void what_is_wrong_is_named(void **state)
 	bad("nbd0 s x unix=/s", "unix: takes no value");
 	bad("nbd0 s,,t x", "a server is missing");
 	bad("nbd0 s x certfile=/f", "certfile: not supported: TLS");
-	bad("nbd0 s x nonetlink", "nonetlink: not supported");
 }
 
 static void write_table(const char *root, const char *text)

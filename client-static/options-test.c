@@ -137,6 +137,8 @@ static void values_reach_the_job(void **state)
 	assert_int_equal(good("h nb0 -swap --reserve=keep")->reserve, RESERVE_KEEP);
 	assert_int_equal(good("h nb0 -reserve keep -reserve auto")->reserve, RESERVE_AUTO);
 	assert_int_equal(good("-netlink -persist -sdp -S -m h nb0")->supervision, SUPERVISED);
+	assert_true(good("-L h nb0")->by_ioctl);
+	assert_true(good("--nonetlink h nb0")->by_ioctl);
 	assert_int_equal(good("-nofork h nb0")->supervision, SUPERVISED_IN_FOREGROUND);
 	assert_int_equal(good("h nb0 -n")->supervision, SUPERVISED_IN_FOREGROUND);
 	assert_int_equal(good("--unsupervised h nb0")->supervision, UNSUPERVISED);
@@ -224,8 +226,6 @@ static void what_is_wrong_is_named(void **state)
 	bad("h nb0 -N", "-name needs a value: -name EXPORT");
 	bad("-swap=yes h nb0", "-swap takes no value");
 	bad("-d sda", "sda: is not an NBD device");
-	bad("-nonetlink h nb0", "-nonetlink: not supported: leave it out");
-	bad("-L h nb0", "-nonetlink: not supported");
 	bad("-x h nb0", "-enable-tls: not supported: TLS");
 	bad("-certfile f h nb0", "-certfile: not supported: TLS");
 }

@@ -169,6 +169,13 @@ static int set_tcp_timeout(struct command *command, const char *value, struct fa
 	return 0;
 }
 
+static int set_by_ioctl(struct command *command, const char *value, struct failure *why)
+{
+	(void)value, (void)why;
+	command->job.by_ioctl = true;
+	return 0;
+}
+
 static int set_foreground(struct command *command, const char *value, struct failure *why)
 {
 	(void)value, (void)why;
@@ -301,6 +308,7 @@ const struct option_row option_table[] = {
 	{"unsupervised", 0, NULL, set_unsupervised,
 	 "no process stays: a lost connection stays lost"},
 	{"netlink", 0, NULL, accept_only, "accepted: netlink is what is used"},
+	{"nonetlink", 'L', NULL, set_by_ioctl, "attach by ioctl: never swap-safe, for old kernels"},
 	{"systemd-mark", 'm', NULL, accept_only, "accepted: the process that stays always has it"},
 	{"identifier", 'i', "TEXT", set_identifier, "shown in /sys/block/nbdN/backend"},
 	{"no-optgo", 'g', NULL, set_no_opt_go, "negotiate as before 2017 (NBD_OPT_EXPORT_NAME)"},
@@ -315,7 +323,6 @@ const struct option_row option_table[] = {
 	{"explain", 0, "LINE", set_explain, "tell what a boot line means to /init, see nbdboot(7)"},
 	{"version", 'V', NULL, set_version, "print the version"},
 	{"help", 'h', NULL, set_help, "print this"},
-	{"nonetlink", 'L', NULL, NULL, "not supported: leave it out, netlink needs Linux 4.10"},
 	{"enable-tls", 'x', NULL, NULL, no_tls},
 	{"certfile", 'F', "FILE", NULL, no_tls},
 	{"keyfile", 'K', "FILE", NULL, no_tls},

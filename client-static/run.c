@@ -155,7 +155,8 @@ static int hand_over(const struct attach_job *job, const struct netlink *netlink
 	device->dead_timeout_s = job->has_dead_timeout ? job->dead_timeout_s
 						       : attach_dead_timeout_default_s();
 	device->identifier = session->identifier;
-	return attach_connect(netlink, device, why);
+	return netlink->fd >= 0 ? attach_connect(netlink, device, why)
+				: attach_by_ioctl(device, why);
 }
 
 static void format_size(uint64_t bytes, char *ret, size_t size)
@@ -403,14 +404,49 @@ static int take_over(const struct attach_job *job, const struct netlink *netlink
 	return launch_supervisor(&recipe, why);
 }
 
+static bool has_node(uint32_t index)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/nbd%u", index);
+	return access(path, F_OK) == 0;
+}
+
+/* For a driver without netlink, or when asked for: attaches, and says aloud what that is worth. */
+static int attach_old_way(const struct attach_job *job)
+{
+	static const struct netlink none = {.fd = -1};
+	struct attach_job plain = *job;
+	uint64_t pid;
+
+	if (job->is_swap) {
+		log_line("/dev/nb%u: without netlink the kernel holds no I/O when a connection is "
+			 "lost: this cannot be swap-safe, and -swap is refused",
+			 job->device_index);
+		return EXIT_PERMANENT;
+	}
+	if (!check_attached(job->device_index, &pid)) {
+		log_line("/dev/nb%u: busy: it is attached already; -d detaches it",
+			 job->device_index);
+		return EXIT_PERMANENT;
+	}
+	log_line("/dev/nb%u: attached by ioctl: this cannot be swap-safe: I/O fails as soon as the "
+		 "connection is lost, and nobody makes it again",
+		 job->device_index);
+	plain.supervision = UNSUPERVISED;
+	return attach_any(&plain, &none);
+}
+
 int attach_run(const struct attach_job *job)
 {
 	struct netlink netlink;
 	struct failure why;
 	uint64_t pid;
-	int exit_code;
+	int exit_code, err = job->by_ioctl ? 0 : attach_open(&netlink, &why);
 
-	if (attach_open(&netlink, &why)) {
+	if (job->by_ioctl || (err == -ENOENT && has_node(job->device_index)))
+		return attach_old_way(job);
+	if (err) {
 		log_line("/dev/nb%u: %s", job->device_index, why.text);
 		return why.exit_code;
 	}

@@ -33,7 +33,7 @@ enum {
 	REPLY_INFO = 3,
 };
 
-pthread_mutex_t testbed_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t testbed_lock;
 static pthread_cond_t changed;
 
 struct testbed_server testbed_server;
@@ -269,6 +269,7 @@ int testbed_set_up(void **state)
 		pthread_condattr_init(&monotonic);
 		pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 		pthread_cond_init(&changed, &monotonic);
+		pthread_mutex_init(&testbed_lock, NULL);
 		is_timed = true;
 	}
 	log_to(hear_line);

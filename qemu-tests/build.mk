@@ -38,6 +38,14 @@ scenario_needs = $(TEST_ROOT) server initramfs $(IMAGE_DEBIAN) \
 check-qemu: $$(call scenario_needs,$$(or $$(T),0 1 2 3 4 5 6 7 8 9)) ## scenarios: [T=31] [KERNEL=6.12] [FLAVOUR=debug] [NIC=e1000] [JOBS=2] [V=1]
 	$(Q)qemu-tests/run $(T)
 
+.PHONY: proof-client
+RESTARTS ?= 200
+LINKS    ?= 50
+proof-client: export RESTARTS := $(RESTARTS)
+proof-client: export LINKS := $(LINKS)
+proof-client: $$(call scenario_needs,60-proof) ## restarts and link losses under swap, Debian's client as control: [RESTARTS=200] [LINKS=50] [KERNEL=6.12]
+	$(Q)qemu-tests/run 60-proof
+
 debug: $$(call scenario_needs,$$(T)) ## one scenario on this terminal, with a shell in the guest: T=31
 	$(Q)qemu-tests/run --debug $(T)
 

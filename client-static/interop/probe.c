@@ -20,7 +20,7 @@ static int probe_address(const struct address *address, const char *export_name,
 		return err;
 	err = negotiate_export(fd, export_name, no_opt_go, ret, why);
 	if (!err)
-		err = connect_settle(fd, true, why);
+		err = connect_settle(fd, true, 0, why);
 	close(fd);
 	return err;
 }
