@@ -235,7 +235,8 @@ static void mistakes_are_named(void **state)
 		 "config:3: multifile is not implemented"},
 		{"[a]\nexportname = x\ntlsonly = true\n", "config:3: tlsonly is not implemented"},
 		{"[generic]\ncertfile = /x.pem\n", "config:2: certfile is not implemented"},
-		{"[generic]\nunixsock = /run/nbd\n", "config:2: unixsock is not implemented"},
+		{"[generic]\nunixsock =\n",
+		 "config:2: unixsock = : must be a file name of 1 to 107 bytes"},
 		{"[generic]\nincludedir = /nonexistent\n", "/nonexistent: cannot read includedir"},
 	};
 

@@ -124,6 +124,14 @@ static int generic_port(struct reader *reader, const struct rule *rule, const ch
 	return 0;
 }
 
+static int generic_unix(struct reader *reader, const struct rule *rule, const char *value)
+{
+	if (!*value || strlen(value) > UNIX_PATH_MAX_BYTES)
+		return mistake(reader, "%s = %s: must be a file name of 1 to %d bytes", rule->key,
+			       value, UNIX_PATH_MAX_BYTES);
+	return replace_string(&reader->config->unix_path, value);
+}
+
 static int generic_threads(struct reader *reader, const struct rule *rule, const char *value)
 {
 	unsigned int threads = 0;
@@ -269,7 +277,7 @@ static const struct rule generic_rules[] = {
 	{"allowlist", generic_bool, offsetof(struct config, allow_list), NULL},
 	{"cacertfile", refuse, 0, NO_TLS},
 	{"certfile", refuse, 0, NO_TLS},
-	{"duallisten", refuse_true, 0, "listen on TCP with listenaddr and port"},
+	{"duallisten", generic_bool, offsetof(struct config, dual_listen), NULL},
 	{"force_tls", refuse_true, 0, NO_TLS},
 	{"group", generic_string, offsetof(struct config, group), NULL},
 	{"includedir", generic_string, offsetof(struct config, include_dir), NULL},
@@ -280,7 +288,7 @@ static const struct rule generic_rules[] = {
 	{"port", generic_port, 0, NULL},
 	{"splice", warn, 0, "data is never moved by splice(2)"},
 	{"tlsprio", refuse, 0, NO_TLS},
-	{"unixsock", refuse, 0, "listen on TCP with listenaddr and port"},
+	{"unixsock", generic_unix, 0, NULL},
 	{"user", generic_string, offsetof(struct config, user), NULL},
 	{NULL, NULL, 0, NULL},
 };
@@ -572,5 +580,6 @@ void config_free(struct config *config)
 	free(config->user);
 	free(config->group);
 	free(config->include_dir);
+	free(config->unix_path);
 	*config = (struct config){0};
 }

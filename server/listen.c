@@ -14,6 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -24,6 +27,7 @@ enum {
 	KEEPALIVE_IDLE_S = 60,
 	KEEPALIVE_INTERVAL_S = 20,
 	USER_TIMEOUT_MS = 300000,
+	INHERITED_FIRST_FD = 3, /* SD_LISTEN_FDS_START */
 };
 
 static void set_option(int fd, int level, int option, int value)
@@ -153,7 +157,7 @@ static void use_port_of(int fd, struct addrinfo *info)
 		((struct sockaddr_in *)&address)->sin_port;
 }
 
-static int add_listener(struct server *server, int fd)
+static int add_listener(struct server *server, int fd, char *path)
 {
 	struct listener *listener;
 	int r;
@@ -161,7 +165,7 @@ static int add_listener(struct server *server, int fd)
 	if (server->listener_count == LISTENERS_MAX)
 		return -E2BIG;
 	listener = &server->listeners[server->listener_count];
-	*listener = (struct listener){{fd, LOOP_READ, on_ready}, server};
+	*listener = (struct listener){{fd, LOOP_READ, on_ready}, server, path};
 	r = loop_watch(server->loop, &listener->watch);
 	if (!r)
 		server->listener_count++;
@@ -201,7 +205,7 @@ void listen_open(struct server *server, const struct listen_address *address)
 			r = fd;
 			continue;
 		}
-		r = fd < 0 ? fd : add_listener(server, fd);
+		r = fd < 0 ? fd : add_listener(server, fd, NULL);
 		if (r < 0)
 			break;
 		first = fd;
@@ -209,6 +213,91 @@ void listen_open(struct server *server, const struct listen_address *address)
 	freeaddrinfo(list);
 	if (r < 0 && (first < 0 || (r != -EAFNOSUPPORT && r != -EADDRNOTAVAIL)))
 		die(1, "%s:%u: cannot listen: %s", address->host, address->port, strerror(-r));
+}
+
+/* A server that was killed leaves its file behind; one that runs takes connections on it. */
+static void remove_stale(const struct sockaddr_un *address)
+{
+	struct stat st;
+	int fd;
+
+	if (lstat(address->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
+	    errno == ECONNREFUSED)
+		unlink(address->sun_path);
+	close(fd);
+}
+
+static int open_unix(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r;
+
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 &&
+	    listen(fd, SOMAXCONN) == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
+void listen_open_unix(struct server *server, const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char *copy = strdup(path);
+	int fd, r;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	remove_stale(&address);
+	fd = open_unix(&address);
+	r = fd < 0 ? fd : copy ? add_listener(server, fd, copy) : -ENOMEM;
+	if (r < 0)
+		die(1, "%s: cannot listen: %s", path, strerror(-r));
+}
+
+int listen_inherited_count(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+
+	if (!pid || !count || strtol(pid, NULL, 10) != (long)getpid())
+		return 0;
+	return (int)strtol(count, NULL, 10);
+}
+
+static bool is_listening(int fd)
+{
+	int listening = 0, type = 0;
+	socklen_t length = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
+}
+
+void listen_inherit(struct server *server, int count)
+{
+	for (int fd = INHERITED_FIRST_FD; fd < INHERITED_FIRST_FD + count; fd++) {
+		int r = is_listening(fd) ? 0 : -EINVAL;
+
+		if (!r && (ioctl(fd, FIONBIO, &(int){1}) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0))
+			r = -errno;
+		if (!r)
+			r = add_listener(server, fd, NULL);
+		if (r < 0)
+			die(1, "LISTEN_FDS=%d: descriptor %d: %s", count, fd,
+			    r == -EINVAL ? "must be a listening stream socket" : strerror(-r));
+	}
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+}
+
+static void announce_unix(const struct sockaddr_un *address)
+{
+	log_line("ready: listening on unix:%.*s", UNIX_PATH_MAX_BYTES, address->sun_path);
 }
 
 void listen_announce(const struct server *server)
@@ -219,6 +308,10 @@ void listen_announce(const struct server *server)
 		char text[80];
 
 		getsockname(server->listeners[i].watch.fd, (struct sockaddr *)&address, &length);
+		if (address.ss_family == AF_UNIX) {
+			announce_unix((struct sockaddr_un *)&address);
+			continue;
+		}
 		address_format((struct sockaddr *)&address, length, text, sizeof(text));
 		log_line("ready: listening on %s", text);
 	}
@@ -229,6 +322,9 @@ void listen_stop(struct server *server)
 	for (unsigned int i = 0; i < server->listener_count; i++) {
 		loop_forget(server->loop, &server->listeners[i].watch);
 		close(server->listeners[i].watch.fd);
+		if (server->listeners[i].path)
+			unlink(server->listeners[i].path);
+		free(server->listeners[i].path);
 	}
 	server->listener_count = 0;
 	server->accept_again_ms = 0;

@@ -78,7 +78,13 @@ static void open_server(const struct options *options, const struct config *conf
 static void open_listeners(const struct options *options, const struct config *config)
 {
 	struct listen_address all = {"", options->port_given ? options->port : config->port};
+	const char *unix_path = options->unix_path ?: config->unix_path;
+	bool unix_only = options->unix_path || !config->dual_listen;
 
+	if (unix_path)
+		listen_open_unix(&server, unix_path);
+	if (unix_path && unix_only)
+		return;
 	if (options->listen_given) {
 		listen_open(&server, &options->listen);
 		return;
@@ -137,7 +143,7 @@ int main(int argc, char **argv)
 {
 	struct options options;
 	struct config config;
-	int r, pid_fd = -1;
+	int r, pid_fd = -1, inherited = listen_inherited_count();
 
 	log_init("nbd-server");
 	options_parse(argc, argv, &options);
@@ -149,12 +155,14 @@ int main(int argc, char **argv)
 	raise_descriptor_limit();
 	if (options.inetd)
 		daemon_log(); /* standard error is the client's socket */
-	else if (!options.foreground)
+	else if (!options.foreground && !inherited)
 		daemon_fork();
 	open_server(&options, &config);
 	server.connections_max = options.max_connections;
 	server.config_path = options.config_path;
-	if (!options.inetd)
+	if (inherited)
+		listen_inherit(&server, inherited);
+	else if (!options.inetd)
 		open_listeners(&options, &config);
 	if (options.pid_path)
 		pid_fd = daemon_open_pid(options.pid_path);

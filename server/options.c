@@ -13,7 +13,7 @@
 #include "common/log.h"
 #include "server/server.h"
 
-enum { OPTION_PORT = 256, OPTION_IO, OPTION_MACHINES, OPTION_RESET };
+enum { OPTION_PORT = 256, OPTION_IO, OPTION_UNIX, OPTION_MACHINES, OPTION_RESET };
 
 static const struct option_help {
 	const char *name;
@@ -23,6 +23,7 @@ static const struct option_help {
 } helps[] = {
 	{"config-file", 'C', "FILE", "read the exports from FILE (nbd-server(5))"},
 	{"port", OPTION_PORT, "PORT", "listen on PORT; 0 is any free port"},
+	{"unix", OPTION_UNIX, "FILE", "listen on the unix socket FILE, not on TCP"},
 	{"read-only", 'r', NULL, "export FILE read-only"},
 	{"max-connections", 'M', "COUNT", "serve at most COUNT connections at once"},
 	{"pid-file", 'p', "FILE", "write the process ID to FILE"},
@@ -128,6 +129,12 @@ static void take_option(struct options *options, int letter, const char *value)
 			usage("--port %s: must be a port (0 to 65535)", value);
 		options->port_given = true;
 		break;
+	case OPTION_UNIX:
+		if (!*value || strlen(value) > UNIX_PATH_MAX_BYTES)
+			usage("--unix %s: must be a file name of 1 to %d bytes", value,
+			      UNIX_PATH_MAX_BYTES);
+		options->unix_path = value;
+		break;
 	case OPTION_IO:
 		options->io = parse_io(value);
 		break;
@@ -194,12 +201,13 @@ static void take_options(int argc, char **argv, struct options *options)
 	}
 }
 
-/* With --port or -i, no port is left to be named by position, though "0 FILE" is the old form. */
+/* With --port, --unix or -i, no port is left to be named by position, though "0 FILE" is the old
+ * form. */
 static bool port_is_positional(const struct options *options, int argc, char **argv)
 {
 	if (options->inetd)
 		return argc > 1 && !strcmp(argv[0], "0");
-	return !options->port_given;
+	return !options->port_given && !options->unix_path;
 }
 
 static void take_address(struct options *options, const char *text)

@@ -24,7 +24,8 @@ enum {
 	CONNECTIONS_MAX_DEFAULT = 4096,
 	STORAGE_THREADS_DEFAULT = 4,
 	LISTENERS_MAX = 16,
-	TEXT_MAX = 512, /* of a message part */
+	UNIX_PATH_MAX_BYTES = 107, /* sockaddr_un, with its NUL */
+	TEXT_MAX = 512,		   /* of a message part */
 	SWAP_MIN_BYTES = 64 << 10,
 	EXPIRE_INTERVAL_MS = 60 * 60 * 1000,
 };
@@ -65,6 +66,8 @@ struct config {
 	unsigned int listen_count;
 	uint16_t port;
 	bool port_given;
+	char *unix_path;  /* NULL: none */
+	bool dual_listen; /* on TCP too when there is a unix_path */
 	bool allow_list;
 	unsigned int storage_threads;
 	char *user, *group;
@@ -117,6 +120,7 @@ enum io {
 struct options {
 	const char *config_path;
 	const char *pid_path;
+	const char *unix_path;
 	const char *reset; /* --reset: a machine whose file is removed */
 	bool list_machines;
 	const char *output_section; /* -o: print a config section and exit */
@@ -141,6 +145,7 @@ void options_parse(int argc, char **argv, struct options *ret);
 struct listener {
 	struct watch watch; /* first: watch and listener are one address */
 	struct server *server;
+	char *path; /* of a unix socket that is removed at the end; else NULL */
 };
 
 struct server {
@@ -197,6 +202,17 @@ bool listen_was_answered(int fd, unsigned int within_ms);
 
 /* Opens the sockets of address and watches them; dies with a message when it cannot. */
 void listen_open(struct server *server, const struct listen_address *address);
+
+/*
+ * The same for a unix socket; a socket file that nobody listens on any more is replaced.
+ */
+void listen_open_unix(struct server *server, const char *path);
+
+/* How many sockets whoever started this process has opened for it (sd_listen_fds(3)). */
+int listen_inherited_count(void);
+
+/* Watches those; dies when one is not a listening stream socket. */
+void listen_inherit(struct server *server, int count);
 
 /* The ready lines, one for each socket. */
 void listen_announce(const struct server *server);
