@@ -24,6 +24,17 @@
 
 enum { PROBE_MS = 3000, WHO_BYTES = 200, TIME_BYTES = 32 };
 
+/* After export, what was retired of the same name: its clients are still there. NULL: no more. */
+static struct export *next_of_name(const struct server *server, const struct export *export,
+				   const struct export *last)
+{
+	struct export *next = last == export ? server->retired : last->next_retired;
+
+	while (next && strcmp(next->set.name, export->set.name) != 0)
+		next = next->next_retired;
+	return next;
+}
+
 static void schedule_waiting(struct server *server)
 {
 	struct connection *connection;
@@ -122,8 +133,7 @@ static bool has_named_identity(const struct export *export)
 	return export->section ? export->section->any_identity : export->any_identity;
 }
 
-/* 0 when no other machine uses export; -EBUSY with the reason in why; -EAGAIN. */
-static int check_others(struct connection *connection, const struct export *export, char *why)
+static int check_attached(struct connection *connection, const struct export *export, char *why)
 {
 	struct connection *other;
 
@@ -143,6 +153,17 @@ static int check_others(struct connection *connection, const struct export *expo
 			return refuse_for(other, why);
 	}
 	return 0;
+}
+
+/* 0 when no other machine uses export; -EBUSY with the reason in why; -EAGAIN. */
+static int check_others(struct connection *connection, struct export *export, char *why)
+{
+	struct export *each = export;
+	int r = 0;
+
+	for (; !r && each; each = next_of_name(connection->server, export, each))
+		r = check_attached(connection, each, why);
+	return r;
 }
 
 static bool is_holder(const struct export_hold *hold, const struct connection *connection)
@@ -169,13 +190,8 @@ static int check_hold(const struct connection *connection, const struct export *
 	return -EBUSY;
 }
 
-/* Closes the oldest connections until there is room for one more. */
-static void fence(const struct connection *connection, struct export *export)
+static void close_oldest(struct export *export, unsigned int limit, const char *why)
 {
-	unsigned int limit = export->set.max_connections ?: 1;
-	char why[PEER_BYTES + 32];
-
-	snprintf(why, sizeof(why), "fenced: %s takes its place", connection->peer);
 	while (export->connections >= limit) {
 		struct connection *oldest = TAILQ_FIRST(&export->attached);
 
@@ -183,6 +199,30 @@ static void fence(const struct connection *connection, struct export *export)
 			oldest = TAILQ_NEXT(oldest, sharing);
 		connection_close(oldest, why);
 	}
+}
+
+/* Closes the oldest connections until there is room for one more, and all of what was retired. */
+static void fence(const struct connection *connection, struct export *export)
+{
+	struct server *server = connection->server;
+	struct export *each = export;
+	char why[PEER_BYTES + 32];
+
+	snprintf(why, sizeof(why), "fenced: %s takes its place", connection->peer);
+	close_oldest(export, export->set.max_connections ?: 1, why);
+	while ((each = next_of_name(server, export, each)))
+		close_oldest(each, 1, why);
+}
+
+static bool is_unfinished(const struct server *server, struct export *export)
+{
+	struct export *each = export;
+
+	for (; each; each = next_of_name(server, export, each)) {
+		if (each->unfinished)
+			return true;
+	}
+	return false;
 }
 
 static bool is_for_one_machine(const struct export *export)
@@ -211,7 +251,7 @@ static int claim(struct connection *connection, struct export *export, char *why
 		return -EBUSY;
 	}
 	/* What a lost connection has begun must not land after what comes now. */
-	return export->unfinished && !export->set.readonly ? -EAGAIN : 0;
+	return !export->set.readonly && is_unfinished(connection->server, export) ? -EAGAIN : 0;
 }
 
 static int take_identity(struct connection *connection, char *why)
@@ -240,7 +280,7 @@ static void wake(void *arg)
 {
 	struct server *server = arg;
 
-	server->machine_left = true; /* whoever asked for it may have gone */
+	server->export_left = true; /* whoever asked for it may have gone */
 	schedule_waiting(server);
 }
 
@@ -321,7 +361,7 @@ static void grant(struct connection *connection, struct export *export)
 		return;
 	}
 	forget_identity(connection); /* NBD_OPT_INFO */
-	connection->server->machine_left |= export->section != NULL;
+	connection->server->export_left |= export->section != NULL;
 }
 
 int claim_answer(struct connection *connection)
@@ -329,8 +369,13 @@ int claim_answer(struct connection *connection)
 	bool is_info = connection->negotiation->option.option == NBD_OPT_INFO;
 	struct export *export;
 	char why[REFUSAL_BYTES];
-	int r = take_identity(connection, why);
+	int r;
 
+	if (connection->negotiation->export->is_retired) {
+		connection->negotiation->why = "its export was changed while it came";
+		return -ESTALE;
+	}
+	r = take_identity(connection, why);
 	if (!r)
 		r = find_export(connection, &export, why);
 	if (!r && !is_info)
@@ -350,6 +395,16 @@ void claim_resume(struct server *server)
 	schedule_waiting(server);
 }
 
+/* The machine may come back, and then to what has the name now. */
+static void hand_on_hold(struct server *server, const struct export *retired)
+{
+	const char *name = retired->set.name;
+	struct export *export = export_find(&server->exports, name, strlen(name));
+
+	if (export && export->set.exclusive == EXCLUSIVE_ON && !export->hold.is_held)
+		export->hold = retired->hold;
+}
+
 void claim_leave(struct connection *connection)
 {
 	struct export *export = connection->export;
@@ -364,6 +419,8 @@ void claim_leave(struct connection *connection)
 		return;
 	hold->is_held = !connection->said_disc;
 	hold->lost_s = time(NULL);
+	if (export->is_retired)
+		hand_on_hold(connection->server, export);
 }
 
 void claim_finish(struct connection *connection)
@@ -375,6 +432,6 @@ void claim_finish(struct connection *connection)
 		return;
 	TAILQ_REMOVE(&export->attached, connection, sharing);
 	export->unfinished--;
-	connection->server->machine_left |= export->section != NULL;
+	connection->server->export_left |= export->section || export->is_retired;
 	schedule_waiting(connection->server);
 }

@@ -95,6 +95,7 @@ static void leave_phase(struct connection *connection)
 		TAILQ_REMOVE(connection->is_claiming ? &server->claims : &server->handshakes,
 			     connection, timed);
 		server->handshake_count--;
+		server->export_left |= server->retired != NULL; /* it may have named one */
 		free(connection->negotiation);
 		connection->negotiation = NULL;
 	} else if (connection->phase == PHASE_LINGER) {

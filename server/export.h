@@ -122,6 +122,11 @@ struct export
 	bool can_splice; /* and its pages can be sent without a copy */
 	bool any_identity; /* the section is NAME/"*" */
 
+	/* load.c, on the loop's thread. */
+	bool is_fixed;	 /* of the command line: no configuration changes it */
+	bool is_retired; /* no name leads to it any more */
+	struct export *next_retired;
+
 	/* claim.c, on the loop's thread. */
 	struct connection_list attached; /* newest last; with those of unfinished */
 	unsigned int connections;	 /* that are open */
@@ -141,6 +146,7 @@ struct export
 	char *open_why;
 	struct storage_job open_job; /* of a machine: opens it; of a section: looks for old files */
 	bool is_expiring;
+	time_t expire_before_s; /* while is_expiring */
 	void (*opened)(void *arg);
 	void *opened_arg;
 

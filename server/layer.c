@@ -27,7 +27,6 @@ struct layer {
 	struct layer_map map;
 	int data_fd;
 	int image_fd;
-	int own_image_fd; /* of an earlier generation; -1: the image of the section */
 	uint64_t limit_blocks;
 };
 
@@ -147,13 +146,11 @@ static int open_earlier_image(struct layer *layer, int folder_fd, const struct l
 	struct layer_image earlier;
 
 	snprintf(name, sizeof(name), "%s%s", layer->map.generation, IMAGE_SUFFIX);
-	layer->own_image_fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (layer->own_image_fd >= 0 && layer_image_of(layer->own_image_fd, &earlier) == 0 &&
+	layer->image_fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (layer->image_fd >= 0 && layer_image_of(layer->image_fd, &earlier) == 0 &&
 	    !strcmp(earlier.generation, layer->map.generation) &&
-	    earlier.size_bytes == layer->map.size_bytes) {
-		layer->image_fd = layer->own_image_fd;
+	    earlier.size_bytes == layer->map.size_bytes)
 		return 0;
-	}
 	snprintf(why, why_size,
 		 "its layer was made on generation %s of the image, which is %s now; "
 		 "bring that image back, or --reset the layer",
@@ -178,10 +175,11 @@ static int open_files(struct layer *layer, int folder_fd, const char *data_name,
 			 map_name);
 	if (r < 0)
 		return r == -EBADMSG ? r : failed(r, why, why_size, map_name);
-	if (!strcmp(layer->map.generation, image->generation) &&
-	    layer->map.size_bytes == image->size_bytes)
-		return 0;
-	return open_earlier_image(layer, folder_fd, image, why, why_size);
+	if (strcmp(layer->map.generation, image->generation) != 0 ||
+	    layer->map.size_bytes != image->size_bytes)
+		return open_earlier_image(layer, folder_fd, image, why, why_size);
+	layer->image_fd = fcntl(image->fd, F_DUPFD_CLOEXEC, 0);
+	return layer->image_fd < 0 ? failed(-errno, why, why_size, "its image") : 0;
 }
 
 static int make_if_missing(int folder_fd, const char *data_name, const char *map_name,
@@ -220,8 +218,7 @@ int layer_open(int folder_fd, const char *identity, const struct layer_image *im
 	pthread_mutex_init(&layer->lock, NULL);
 	layer->data_fd = -1;
 	layer->map.fd = -1;
-	layer->own_image_fd = -1;
-	layer->image_fd = image->fd;
+	layer->image_fd = -1;
 	layer->limit_blocks = limits->layer_bytes ? limits->layer_bytes / LAYER_BLOCK_BYTES
 						  : UINT64_MAX;
 	name_files(identity, data_name, map_name);
@@ -239,8 +236,8 @@ void layer_close(struct layer *layer)
 {
 	if (layer->map.fd >= 0)
 		layer_map_close(&layer->map);
-	if (layer->own_image_fd >= 0)
-		close(layer->own_image_fd);
+	if (layer->image_fd >= 0)
+		close(layer->image_fd);
 	if (layer->data_fd >= 0)
 		close(layer->data_fd);
 	pthread_mutex_destroy(&layer->lock);

@@ -23,7 +23,7 @@ struct layer;
 
 /* What a layer lies on. */
 struct layer_image {
-	int fd; /* stays open as long as the layer */
+	int fd;
 	uint64_t size_bytes;
 	char generation[GENERATION_BYTES]; /* of the file behind fd */
 };
@@ -44,8 +44,8 @@ struct layer_limits {
 
 /*
  * Opens the layer of identity, and makes it at its first use. One that was made on an
- * earlier generation lies on that one, as long as it is kept. -errno with the reason in
- * why.
+ * earlier generation lies on that one, as long as it is kept. image->fd may be closed then.
+ * -errno with the reason in why.
  */
 int layer_open(int folder_fd, const char *identity, const struct layer_image *image,
 	       const struct layer_limits *limits, struct layer **ret, char *why, size_t why_size);

@@ -53,6 +53,17 @@ static void read_config(const struct options *options, struct config *config)
 		die(EXIT_USAGE, "%s: has no section of an export", options->config_path);
 }
 
+/* All that can be known without taking a port or a privilege. */
+_Noreturn static void check_config(const struct options *options, struct config *config)
+{
+	server.config = *config;
+	if (load_exports(&server, &server.config) < 0)
+		exit(EXIT_USAGE);
+	printf("%s: right: %zu exports\n", options->config_path, server.exports.count);
+	load_close(&server);
+	exit(fflush(stdout) ? 1 : 0);
+}
+
 _Noreturn static void tend_machines(const struct options *options, const struct config *config)
 {
 	int r = options->reset ? machines_reset(config, options->reset) : machines_list(config);
@@ -113,16 +124,17 @@ static void open_file(const struct options *options)
 	set.readonly = options->readonly;
 	if (export_open(&set, &export, why, sizeof(why)) < 0)
 		die(1, "%s: %s", options->file, why);
+	export->is_fixed = true;
 	if (export_table_add(&server.exports, export) < 0)
 		die(1, "out of memory");
 }
 
-static void open_exports(const struct options *options, struct config *config)
+static void open_exports(const struct options *options)
 {
-	server.exports.allow_list = config->allow_list;
+	server.exports.allow_list = server.config.allow_list;
 	if (options->file)
 		open_file(options);
-	if (load_exports(&server, config) < 0)
+	if (load_exports(&server, &server.config) < 0)
 		exit(1);
 }
 
@@ -152,6 +164,8 @@ int main(int argc, char **argv)
 	read_config(&options, &config);
 	if (options.list_machines || options.reset)
 		tend_machines(&options, &config);
+	if (options.check)
+		check_config(&options, &config);
 	raise_descriptor_limit();
 	if (options.inetd)
 		daemon_log(); /* standard error is the client's socket */
@@ -167,8 +181,8 @@ int main(int argc, char **argv)
 	if (options.pid_path)
 		pid_fd = daemon_open_pid(options.pid_path);
 	daemon_drop_privileges(config.user, config.group);
-	open_exports(&options, &config);
-	config_free(&config);
+	server.config = config;
+	open_exports(&options);
 	begin_service(&options, pid_fd);
 	r = server_run(&server);
 	if (r < 0)

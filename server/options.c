@@ -13,7 +13,7 @@
 #include "common/log.h"
 #include "server/server.h"
 
-enum { OPTION_PORT = 256, OPTION_IO, OPTION_UNIX, OPTION_MACHINES, OPTION_RESET };
+enum { OPTION_PORT = 256, OPTION_IO, OPTION_UNIX, OPTION_CHECK, OPTION_MACHINES, OPTION_RESET };
 
 static const struct option_help {
 	const char *name;
@@ -32,6 +32,7 @@ static const struct option_help {
 	{"dont-fork", 'd', NULL, "the same"},
 	{"inetd", 'i', NULL, "serve one client on standard input"},
 	{"output-config", 'o', "NAME", "print the command line as a section NAME, and exit"},
+	{"check", OPTION_CHECK, "FILE", "say whether the configuration FILE is right, and exit"},
 	{"machines", OPTION_MACHINES, NULL, "list what machines have in per_client, and exit"},
 	{"reset", OPTION_RESET, "NAME", "remove what the machine NAME has, and exit"},
 	{"authorize-file", 'l', "FILE", "refused: not implemented"},
@@ -128,6 +129,10 @@ static void take_option(struct options *options, int letter, const char *value)
 		if (port_parse(value, &options->port) < 0)
 			usage("--port %s: must be a port (0 to 65535)", value);
 		options->port_given = true;
+		break;
+	case OPTION_CHECK:
+		options->config_path = value;
+		options->check = true;
 		break;
 	case OPTION_UNIX:
 		if (!*value || strlen(value) > UNIX_PATH_MAX_BYTES)

@@ -52,7 +52,7 @@ static int open_swap(struct export *machine, char *why, size_t why_size)
 {
 	struct export *section = machine->section;
 	struct stat st;
-	int r = swap_file_open(section->folder_fd, &section->set, machine->identity, &machine->fd,
+	int r = swap_file_open(section->folder_fd, &machine->set, machine->identity, &machine->fd,
 			       why, why_size);
 
 	if (r < 0)
@@ -79,28 +79,36 @@ static int describe(struct export *machine)
 }
 
 /* So that its layer finds the image when that is replaced by a new one. */
-static void keep_image(struct export *section, const struct layer_image *image)
+static void keep_image(const struct export *machine, const struct layer_image *image)
 {
+	struct export *section = machine->section;
 	int r = layer_keep_image(section->folder_fd, image);
 
 	if (r < 0 && !atomic_exchange(&section->cannot_keep, true))
 		log_line("export \"%s\": %s cannot be kept for its layers when it is replaced: "
 			 "no link in %s: %s",
-			 section->set.name, section->set.path, section->set.cow_dir, strerror(-r));
+			 machine->set.name, machine->set.path, machine->set.cow_dir, strerror(-r));
 }
 
 static int open_layer(struct export *machine, char *why, size_t why_size)
 {
 	struct export *section = machine->section;
-	struct layer_limits limits = {section->set.size_bytes, section->set.quota_bytes};
+	struct layer_limits limits = {machine->set.size_bytes, machine->set.quota_bytes};
 	struct layer_image image;
-	int r = layer_image_of(section->fd, &image);
+	/* Of our own, since a reload may give that of the section to another image. */
+	int r, fd = fcntl(section->fd, F_DUPFD_CLOEXEC, 0);
 
-	if (r < 0)
+	if (fd < 0)
+		return -errno;
+	r = layer_image_of(fd, &image);
+	if (r < 0) {
+		close(fd);
 		return r;
-	keep_image(section, &image);
+	}
+	keep_image(machine, &image);
 	r = layer_open(section->folder_fd, machine->identity, &image, &limits, &machine->layer, why,
 		       why_size);
+	close(fd);
 	if (r < 0)
 		return r;
 	machine->size_bytes = layer_size_bytes(machine->layer);
@@ -147,8 +155,9 @@ static struct export *make_machine(struct export *section, const char *identity)
 	set.name = name_of(section, identity);
 	set.path = strdup(section->set.path);
 	set.description = section->set.description ? strdup(section->set.description) : NULL;
-	set.cow_dir = NULL;
-	if (!set.name || !set.path || (section->set.description && !set.description))
+	set.cow_dir = section->set.cow_dir ? strdup(section->set.cow_dir) : NULL;
+	if (!set.name || !set.path || (section->set.description && !set.description) ||
+	    (section->set.cow_dir && !set.cow_dir))
 		goto err_settings;
 	machine = export_make(&set);
 	if (!machine)
@@ -288,7 +297,7 @@ void per_client_sweep(struct export *section, struct storage *storage)
 static int expire_files(struct storage_job *job)
 {
 	const struct export *section = job->export;
-	time_t before_s = time(NULL) - (time_t)section->set.expire_s;
+	time_t before_s = section->expire_before_s;
 
 	if (section->set.per_client == PER_CLIENT_SWAP)
 		return machine_file_expire(section->folder_fd, SWAP_SUFFIX, swap_file_remove,
@@ -315,6 +324,7 @@ void per_client_expire(struct export *section, struct storage *storage)
 			touch(machine);
 	}
 	section->is_expiring = true;
+	section->expire_before_s = time(NULL) - (time_t)section->set.expire_s;
 	section->open_job = (struct storage_job){
 		.op = STORAGE_CALL,
 		.call = expire_files,

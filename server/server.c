@@ -164,13 +164,14 @@ static void expire_machines(struct server *server, uint64_t now_ms)
 	server->expire_ms = now_ms + EXPIRE_INTERVAL_MS;
 }
 
-static void sweep_machines(struct server *server)
+static void sweep_exports(struct server *server)
 {
-	if (!server->machine_left)
+	if (!server->export_left)
 		return;
-	server->machine_left = false;
+	server->export_left = false;
 	for (size_t i = 0; i < server->exports.count; i++)
 		per_client_sweep(server->exports.list[i], server->storage);
+	load_sweep(server);
 }
 
 static void check_deadlines(struct server *server)
@@ -199,7 +200,7 @@ static void on_batch(void *arg)
 	run_connections(server);
 	server->kick_ms = storage_kick(server->storage) ? 0 : server_now_ms() + KICK_AGAIN_MS;
 	free_dead(server);
-	sweep_machines(server);
+	sweep_exports(server);
 	if ((server->draining || server->one_client) && TAILQ_EMPTY(&server->connections))
 		loop_end(server->loop);
 }
@@ -285,5 +286,5 @@ void server_close(struct server *server)
 	splice_close(&server->pipes);
 	payload_close(&server->payload);
 	loop_close(server->loop);
-	export_table_free(&server->exports);
+	load_close(server);
 }

@@ -100,13 +100,19 @@ int machines_reset(const struct config *config, const char *name);
 struct server;
 
 /*
- * Opens the exports of config that server does not have yet; all of them, or none
- * and -errno. Mistakes are logged with the line of the section.
+ * Makes the exports of server those of config, or changes nothing: -errno. Mistakes are
+ * logged with the line of the section.
  */
 int load_exports(struct server *server, struct config *config);
 
-/* SIGHUP: adds what is new in the configuration, and logs what needs a restart. */
+/* SIGHUP: the same with the configuration as it is now; logs what needs a restart. */
 void load_again(struct server *server);
+
+/* Closes what was retired and is not used any more. */
+void load_sweep(struct server *server);
+
+/* Closes all exports, and frees the configuration. */
+void load_close(struct server *server);
 
 /* What reads that have to wait for a disk go through. */
 enum io {
@@ -121,6 +127,7 @@ struct options {
 	const char *config_path;
 	const char *pid_path;
 	const char *unix_path;
+	bool check;	   /* --check: say whether the configuration is right, and exit */
 	const char *reset; /* --reset: a machine whose file is removed */
 	bool list_machines;
 	const char *output_section; /* -o: print a config section and exit */
@@ -171,11 +178,13 @@ struct server {
 	uint64_t reclaim_ms;	  /* 0: no connection waits for a payload buffer */
 	uint64_t claim_ms;	  /* 0: no connection waits for an answer of another machine */
 	uint64_t expire_ms;	  /* when to look for files that machines do not use any more */
-	bool machine_left;	  /* a machine's own export may be unused */
+	bool export_left;	  /* one that is retired, or a machine's own, may be unused */
+	struct export *retired;	  /* by next_retired: clients have them, but no name leads there */
 	bool one_client;	  /* inetd: end with the connection */
 	bool draining;
 	uint64_t drain_deadline_ms;
 	const char *config_path; /* read again on SIGHUP; NULL: none */
+	struct config config;	 /* in force */
 	uint8_t receive_buffer[RECEIVE_BYTES];
 };
 

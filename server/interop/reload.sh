@@ -1,13 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# SIGHUP adds the new exports of a right configuration and nothing of a wrong
-# one; clients and old exports stay.
+# SIGHUP: all of a right configuration comes into force and nothing of a wrong one; clients
+# keep what they have, and two machines never share what one may use (reload.py).
 # shellcheck source=server/interop/lib.sh
 . "$(dirname "$0")/lib.sh"
 need nbdinfo libnbd-bin
+need_libnbd_python
+export PYTHONDONTWRITEBYTECODE=1
 
 config=$work/config
-truncate -s 1M "$work/disk"
+truncate -s 1M "$work/disk" "$work/disk2" "$work/swap"
+
+# configure: writes [generic], and the sections on standard input.
+configure() {
+	{
+		printf '[generic]\nport = 0\nlistenaddr = 127.0.0.1\nallowlist = true\n'
+		cat
+	} >"$config"
+}
 
 # reload TEXT: sends SIGHUP and waits for the line that ends with TEXT.
 reload() {
@@ -22,10 +32,7 @@ size_of() {
 	nbdinfo --size "$uri/$1" 2>/dev/null || echo none
 }
 
-cat >"$config" <<END
-[generic]
-port = 0
-listenaddr = 127.0.0.1
+configure <<END
 [one]
 exportname = $work/disk
 [old]
@@ -34,11 +41,9 @@ END
 server_start -C "$config"
 expect "one" 1048576 "$(size_of one)"
 expect "two before the reload" none "$(size_of two)"
+reload "reloaded: 0 exports added, 0 changed, 0 removed"
 
-cat >"$config" <<END
-[generic]
-port = 0
-listenaddr = 127.0.0.1
+configure <<END
 [one]
 exportname = $work/disk
 filesize = 64k
@@ -46,18 +51,96 @@ filesize = 64k
 exportname = $work/disk
 filesize = 512k
 END
-reload "reloaded, 1 exports added"
-grep -q "config:4: section \[one\] changed: needs a restart" "$work/server.log" ||
-	fail "a changed section is not mentioned"
-grep -q "section \[old\] is gone: served until a restart" "$work/server.log" ||
-	fail "a section that is gone is not mentioned"
-expect "one after the reload" 1048576 "$(size_of one)"
+reload "reloaded: 1 exports added, 1 changed, 1 removed"
+expect "one after the reload" 65536 "$(size_of one)"
 expect "two after the reload" 524288 "$(size_of two)"
-expect "old after the reload" 1048576 "$(size_of old)"
+expect "old after the reload" none "$(size_of old)"
 
-printf '[three]\nexportname = %s/disk\n[four]\nexportname = %s/nothing\n' "$work" "$work" \
-	>>"$config"
-reload "not reloaded"
-expect "three of a wrong configuration" none "$(size_of three)"
-expect "one after a wrong configuration" 1048576 "$(size_of one)"
+# A file of the same name that is another one.
+truncate -s 2M "$work/disk.new"
+configure <<<"[one]
+exportname = $work/disk"
+reload "reloaded: 0 exports added, 1 changed, 1 removed"
+expect "one" 1048576 "$(size_of one)"
+mv "$work/disk.new" "$work/disk"
+expect "one before the reload" 1048576 "$(size_of one)"
+reload "reloaded: 0 exports added, 1 changed, 0 removed"
+expect "one of the new file" 2097152 "$(size_of one)"
+
+# wrong LINE TEXT: the configuration is refused with that line, by --check too.
+wrong() {
+	reload "not reloaded"
+	grep -qF "$config:$1: $2" "$work/server.log" || fail "no line $config:$1: $2"
+	! timeout "$deadline_s" "$nbd_server" --check "$config" >"$work/check" 2>&1 ||
+		fail "--check takes $2"
+	expect "lines of --check: $(cat "$work/check")" 1 "$(wc -l <"$work/check")"
+	grep -qF "$config:$1: $2" "$work/check" || fail "--check: $(cat "$work/check")"
+	expect "one after a wrong configuration" 2097152 "$(size_of one)"
+	expect "three of a wrong configuration" none "$(size_of three)"
+}
+
+configure <<<"[three]
+exportname = $work/disk
+[four]
+exportname = $work/nothing"
+wrong 7 "exportname = $work/nothing cannot open"
+configure <<<"[three]
+exportname = $work/disk
+colour = red"
+wrong 7 "unknown key colour"
+configure <<<"[three]
+exportname = $work/disk
+port = 1"
+wrong 7 "port is not implemented"
+server_stop
+
+configure <<<"[one]
+exportname = $work/disk"
+expect '--check' "$config: right: 1 exports" "$("$nbd_server" --check "$config")"
+sed -i 's/^port = 0/port = 1/' "$config"
+server_start -C "$config" --port 0
+sed -i 's/^port = 1/port = 2/' "$config"
+reload "listenaddr, port, unixsock and duallisten change at a restart"
+server_stop
+
+# Running clients.
+mkdir "$work/layers" "$work/swaps"
+cp "$work/disk" "$work/image"
+cat >"$work/before" <<END
+[open]
+exportname = $work/disk
+exclusive = false
+[swap/*]
+exportname = $work/swap
+exclusive = true
+[pc/*]
+exportname = $work/swaps
+per_client = swap
+size = 1M
+[root/*]
+exportname = $work/image
+per_client = cow
+cowdir = $work/layers
+END
+cat >"$work/after" <<END
+[open]
+exportname = $work/disk2
+exclusive = false
+[swap/*]
+exportname = $work/swap
+description = another
+exclusive = true
+[pc/*]
+exportname = $work/swaps
+per_client = swap
+size = 2M
+[root/*]
+exportname = $work/image
+per_client = cow
+cowdir = $work/layers
+END
+configure <"$work/before"
+server_start -C "$config"
+export uri work server_pid config
+timeout 100 "$python" "$(dirname "$0")/reload.py"
 server_stop
