@@ -194,7 +194,10 @@ int address_write_resolv_conf(const char *search, const struct in_addr *dns, int
 
 /* dhcp.c */
 
-/* Runs busybox udhcpc once on interface; prints nothing, udhcpc does. 0 or -errno. */
+/*
+ * Asks once on interface, by busybox udhcpc or without a busybox by lease.c, and sets what came.
+ * 0, or -errno; who asked has said why.
+ */
 int dhcp_run(const char *interface);
 
 /* What the lease in force said of the root; "" is not given. */

@@ -49,6 +49,7 @@ $(eval $(call client_test,options,options nbdtab uri names system failure attach
 $(eval $(call client_test,nbdtab,nbdtab options uri names system failure attach reserve reserve-rule check attach-ioctl launch state))
 $(eval $(call client_test,cmdline,cmdline root-forms root-path names ip nbdopts uri reserve reserve-rule check attach-ioctl attach launch state system failure))
 $(eval $(call client_test,root-forms,root-forms root-path cmdline names ip nbdopts uri reserve reserve-rule check attach-ioctl attach launch state system failure))
+$(eval $(call client_test,lease,lease))
 $(eval $(call client_test,filesystem,filesystem))
 $(eval $(call client_test,swap,swap))
 $(eval $(call client_test,negotiate,negotiate failure))
