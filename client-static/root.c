@@ -116,6 +116,8 @@ static int mount_device(const struct boot_line *line, const char *device, const 
 	flags |= split_flags(line->root_flags, data, sizeof(data));
 	if (line->root_fstype[0])
 		return mount_as(line->root_fstype, ',', device, flags, data);
+	if (found && strcmp(found, "ext4") == 0) /* ext2 and ext3 have the same superblock */
+		return mount_as("ext4,ext2", ',', device, flags, data);
 	if (found)
 		return mount_as(found, ',', device, flags, data);
 	r = system_read("/proc/filesystems", types, sizeof(types));
