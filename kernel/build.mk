@@ -3,13 +3,14 @@
 # Kernels.  kernel-debian: the stock Debian kernel, unpacked from its package.  For each
 # kernel/versions/VERSION.mk: VERSION is built from the Debian source with patches/VERSION and the
 # fragments below, VERSION-stock without the patches, VERSION-debug with debug.config on top.
+# floppy is 6.12 with its own fragment.
 # docs/kernels.md tells how to add a version.
 
 KERNEL_DEBIAN_PACKAGE ?= linux-image-cloud-amd64
 LINUX_SOURCE_DIR      ?= /usr/src
 
 KERNEL_VERSIONS  := $(patsubst kernel/versions/%.mk,%,$(wildcard kernel/versions/*.mk))
-KERNEL_PRODUCTS  := $(foreach v,$(KERNEL_VERSIONS),$v $v-stock $v-debug)
+KERNEL_PRODUCTS  := $(foreach v,$(KERNEL_VERSIONS),$v $v-stock $v-debug) floppy
 KERNEL_FRAGMENTS := $(patsubst %,kernel/config/%.config, \
 		      base netboot nics nbd swap filesystems systemd test)
 
@@ -78,6 +79,9 @@ $(foreach v,$(KERNEL_VERSIONS), \
   $(eval $(call kernel_product,$v,$v,obj,-swapsafe,$(kernel_config))) \
   $(eval $(call kernel_product,$v-stock,$v-stock,obj,-stock,$(kernel_config))) \
   $(eval $(call kernel_product,$v-debug,$v,obj-debug,-swapsafe-debug,$(kernel_config) kernel/config/debug.config)))
+
+# The kernel of the boot floppy: 32-bit, as small as it goes.
+$(eval $(call kernel_product,floppy,6.12,obj-floppy,-swapsafe-floppy,kernel/config/floppy.config))
 
 INTEROP_TESTS += kernel/patches-test kernel/check-patches-test kernel/configure-test
 
