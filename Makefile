@@ -48,6 +48,7 @@ include client-static/build.mk
 include server/build.mk
 include kernel/build.mk
 include initramfs/build.mk
+include media/build.mk
 include qemu-tests/build.mk
 include $(wildcard qemu-tests/*/build.mk server/*/build.mk)
 include bench/build.mk
@@ -78,9 +79,9 @@ lint: client check-no-malloc ## shellcheck, clang-format, cppcheck, sparse, mand
 format: ## clang-format in place
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 
-install: client server ## install programs, manual pages, units and completion (DESTDIR= PREFIX=)
+install: client server floppy-tools ## install programs, manual pages, units and completion (DESTDIR= PREFIX=)
 	$(Q)install -d $(INSTALL_BIN) $(INSTALL_MAN)/man1 $(INSTALL_MAN)/man5 $(INSTALL_MAN)/man7 $(INSTALL_MAN)/man8
-	$(Q)install -m 755 $(B)/nbd-client $(B)/nbd-server $(INSTALL_BIN)
+	$(Q)install -m 755 $(B)/nbd-client $(B)/nbd-server $(B)/swapsafe-floppy $(INSTALL_BIN)
 	$(Q)install -d $(INSTALL_UNITS) $(INSTALL_UDEV) $(INSTALL_BASH)
 	$(Q)$(foreach u,$(UNITS),sed 's,@SBIN@,$(PREFIX)/sbin,' client-static/systemd/$(u) >$(INSTALL_UNITS)/$(u);)
 	$(Q)install -m 644 client-static/systemd/60-nbd-client.rules $(INSTALL_UDEV)
@@ -88,12 +89,12 @@ install: client server ## install programs, manual pages, units and completion (
 	$(Q)$(foreach m,$(MAN_PAGES),install -m 644 $(m) $(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)));)
 
 uninstall: ## remove what install put there
-	$(Q)rm -f $(INSTALL_BIN)/nbd-client $(INSTALL_BIN)/nbd-server
+	$(Q)rm -f $(addprefix $(INSTALL_BIN)/,nbd-client nbd-server swapsafe-floppy)
 	$(Q)rm -f $(UNITS:%=$(INSTALL_UNITS)/%) $(INSTALL_UDEV)/60-nbd-client.rules $(INSTALL_BASH)/nbd-client
 	$(Q)rm -f $(foreach m,$(MAN_PAGES),$(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)))
 
 clean: ## remove what was compiled, keep kernels, downloads and root images
-	$(Q)rm -rf $(addprefix $(B)/,host musl asan test nbd-client nbd-server initramfs media results bench)
+	$(Q)rm -rf $(addprefix $(B)/,host musl asan test i586 nbd-client nbd-server make-floppy swapsafe-floppy initramfs media results bench)
 
 distclean: ## remove build/ whole
 	$(Q)rm -rf $(B)

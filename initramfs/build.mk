@@ -41,7 +41,7 @@ media: $(B)/media/pxe/boot.ipxe ## what a TFTP server hands out, build/media/pxe
 $(B)/media/pxe/boot.ipxe: initramfs/media/pxe-tree.sh $(DEBIAN_KERNEL)/vmlinuz $(IMAGE_DEBIAN)
 	$(call say,MEDIA,$(@D))
 	$(Q)$< $(@D) $(DEBIAN_KERNEL)/vmlinuz $(IMAGE_DEBIAN) '$(BOOTLINE)'
-	$(Q)for kernel in $(wildcard $(B)/kernel/*/bzImage); do \
+	$(Q)for kernel in $(filter-out $(B)/kernel/floppy/%,$(wildcard $(B)/kernel/*/bzImage)); do \
 		version=$$(basename $$(dirname $$kernel)); \
 		$< $(@D)/$$version $$kernel $(IMAGE) '$(BOOTLINE)' || exit 1; \
 	done

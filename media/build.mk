@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Boot media.  make floppy: one floppy with our loader, kernel and client; docs/floppy.md tells where
+# the bytes go.  What runs on its machine is for 32-bit x86 from the Pentium on: compiled by gcc -m32
+# with the musl of Debian's i386, which is fetched below build/ and not installed.
+
+FLOPPY_LINE  ?= root=nbd://nbd/root nbdswap=nbd://nbd/swap/%m ip=dhcp rw
+MAN_PAGES    += media/swapsafe-floppy.1
+I386         := $(B)/i386
+I586_CC      := gcc -m32 -march=i586 -mtune=generic
+I586_LIBGCC   = $(I386)/usr/lib/gcc/i686-linux-gnu/$(I386_GCC)
+I386_GCC      = $(eval I386_GCC := $(shell gcc -dumpversion))$(I386_GCC)
+I586_SPECS    = -specs=$(I386)/musl-gcc.specs -B$(I586_LIBGCC) -L$(I586_LIBGCC)
+I586_LDFLAGS  = $(MUSL_LDFLAGS) -Wl,-z,noseparate-code -s $(I586_SPECS)
+FLOPPY_TOOLS := $(B)/make-floppy $(B)/swapsafe-floppy
+
+.PHONY: floppy floppy-tools
+floppy: $(B)/media/floppy.img ## a 1.44 MB boot floppy, build/media/floppy.img (FLOPPY_LINE= its boot line)
+floppy-tools: $(FLOPPY_TOOLS)
+
+$(I386)/ready: media/fetch-i386
+	$(call say,FETCH,$(I386))
+	$(Q)media/fetch-i386 $(I386) musl-dev libgcc-$(I386_GCC)-dev busybox-static
+
+# f_type of statfs(2) is signed on x86_64 and unsigned on i386: one comparison suits one of them only.
+$(B)/i586/%.o: %.c $(I386)/ready
+	$(call say,I586,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(I586_CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(MUSL_CFLAGS) -fno-asynchronous-unwind-tables \
+		-Wno-sign-compare \
+		-specs=$(I386)/musl-gcc.specs -MMD -MP -c -o $@ $<
+
+-include $(wildcard $(B)/i586/*/*.d)
+
+FLOPPY_INIT_SRC := media/floppy-init.c $(filter-out client-static/main.c,$(CLIENT_SRC)) $(COMMON_SRC)
+$(B)/i586/floppy-init: $(patsubst %.c,$(B)/i586/%.o,$(FLOPPY_INIT_SRC))
+$(B)/i586/qemu-tests/init: $(B)/i586/qemu-tests/init.o
+$(B)/i586/qemu-tests/hog: $(B)/i586/qemu-tests/hog.o
+$(B)/i586/floppy-init $(B)/i586/qemu-tests/init $(B)/i586/qemu-tests/hog:
+	$(call say,LINK,$@)
+	$(Q)$(I586_CC) -o $@ $^ $(I586_LDFLAGS)
+
+$(B)/media/init.cpio.xz: $(B)/i586/floppy-init media/pack-init.sh initramfs/cpio.sh
+	$(call say,PACK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)fakeroot media/pack-init.sh $< $@
+
+$(B)/media/boot.bin: media/boot.S media/floppy.h
+	$(call say,AS,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc -m32 -I. -c -o $(@:.bin=.o) $<
+	$(Q)ld -m elf_i386 -Ttext=0x7c00 --oformat=binary -o $@ $(@:.bin=.o)
+
+# The parser of the boot line, and what it may reach: the linker takes what it needs.
+$(B)/host/boot-line.a: $(patsubst %.c,$(B)/host/%.o,$(COMMON_SRC) \
+		$(filter-out $(addprefix client-static/,main.c init.c root.c),$(CLIENT_SRC)))
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(B)/make-floppy: $(B)/host/media/make-floppy.o
+$(B)/swapsafe-floppy: $(B)/host/media/swapsafe-floppy.o $(B)/host/boot-line.a
+$(FLOPPY_TOOLS):
+	$(call say,LINK,$@)
+	$(Q)$(CC) -o $@ $^
+
+# $(1) = image, $(2) = kernel, $(3) = sectors
+define floppy_image
+$(B)/media/$(1): $(B)/media/boot.bin $(B)/kernel/$(2)/bzImage $(B)/media/init.cpio.xz $(FLOPPY_TOOLS)
+	$$(call say,FLOPPY,$$@)
+	$(Q)$(B)/make-floppy $(B)/media/boot.bin $(B)/kernel/$(2)/bzImage $(B)/media/init.cpio.xz $(3) $$@
+	$(Q)$(B)/swapsafe-floppy --set '$$(FLOPPY_LINE)' $$@
+endef
+$(eval $(call floppy_image,floppy.img,floppy,2880))
+
+INTEROP_TESTS += media/floppy-test.sh
+media/floppy-test.sh: $(FLOPPY_TOOLS) $(B)/media/boot.bin
