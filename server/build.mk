@@ -2,7 +2,7 @@
 # nbd-server.
 
 SERVER_STAGES := options size address config machines load listen loop-epoll server connection payload \
-		 splice negotiate claim command serve reply flush storage-pool storage-uring export \
+		 splice negotiate claim hold command serve reply flush storage-pool storage-uring export \
 		 export-linux extent per-client swap-file layer layer-map machine-file daemon
 SERVER_SRC    := $(SERVER_STAGES:%=server/%.c)
 SERVER_OBJ    := $(patsubst %.c,$(B)/host/%.o,server/main.c $(SERVER_SRC) $(COMMON_SRC))
@@ -40,6 +40,12 @@ $(SERVER_TESTS): $(B)/test/%: $(B)/asan/server/%.o $(SERVER_ASAN_OBJ)
 INTEROP_TESTS += server/manual-test
 
 FUZZ_SECONDS ?= 60
+
+CRASHES ?= 1000
+
+.PHONY: check-crash
+check-crash: server ## kill the server CRASHES=1000 times in the middle of writes: nothing is lost
+	$(Q)CRASHES=$(CRASHES) server/interop/crash.sh
 
 .PHONY: fuzz-server
 fuzz-server: $(B)/test/layer-map-fuzz ## fuzz the map of a layer as it lies on a disk (clang; FUZZ_SECONDS=60)

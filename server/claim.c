@@ -306,6 +306,7 @@ static void take_hold(const struct connection *connection, struct export *export
 	snprintf(hold->identity, sizeof(hold->identity), "%s", connection->identity ?: "");
 	snprintf(hold->host, sizeof(hold->host), "%.*s", host_length(connection->peer),
 		 connection->peer);
+	hold_save(export);
 }
 
 static void attach(struct connection *connection, struct export *export)
@@ -395,8 +396,23 @@ void claim_resume(struct server *server)
 	schedule_waiting(server);
 }
 
+/* By another connection, to what the export is or was. */
+static bool is_held_by_name(const struct server *server, const struct export *export)
+{
+	const char *name = export->set.name;
+	struct export *each = export_find(&server->exports, name, strlen(name));
+
+	if (each && each->hold.is_held)
+		return true;
+	for (each = server->retired; each; each = each->next_retired) {
+		if (each->hold.is_held && !strcmp(each->set.name, name))
+			return true;
+	}
+	return false;
+}
+
 /* The machine may come back, and then to what has the name now. */
-static void hand_on_hold(struct server *server, const struct export *retired)
+static void hand_on_hold(struct server *server, struct export *retired)
 {
 	const char *name = retired->set.name;
 	struct export *export = export_find(&server->exports, name, strlen(name));
@@ -419,6 +435,8 @@ void claim_leave(struct connection *connection)
 		return;
 	hold->is_held = !connection->said_disc;
 	hold->lost_s = time(NULL);
+	if (!hold->is_held && !is_held_by_name(connection->server, export))
+		hold_forget(export);
 	if (export->is_retired)
 		hand_on_hold(connection->server, export);
 }

@@ -177,6 +177,7 @@ int export_open(struct export_settings *settings, struct export **ret, char *why
 		export_close(export);
 		return r;
 	}
+	hold_load(export);
 	*ret = export;
 	return 0;
 }

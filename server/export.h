@@ -132,6 +132,7 @@ struct export
 	unsigned int connections;	 /* that are open */
 	unsigned int unfinished;	 /* closed, and the storage still has requests of them */
 	struct export_hold hold;
+	bool cannot_save_hold;
 
 	/* per-client.c. A section has the machines that are in use; fd is its folder. */
 	int folder_fd;		 /* of a section with per_client */
@@ -277,6 +278,14 @@ int export_touch(int fd);
  * returns -EWOULDBLOCK.
  */
 int export_lock(int fd, bool wait);
+
+/*
+ * hold.c: what the holder of an exclusive export with a file of its own keeps over the end
+ * of the server. After hold_load() its connection was lost a moment ago.
+ */
+void hold_load(struct export *export);
+void hold_save(struct export *export);
+void hold_forget(struct export *export);
 
 /* per-client.c */
 

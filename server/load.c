@@ -162,8 +162,11 @@ static struct export *take_over(struct export *old, struct export *new)
 
 static void succeed(struct server *server, struct export *old, struct export *new)
 {
-	if (new->set.exclusive == EXCLUSIVE_ON && !old->connections)
-		new->hold = old->hold;
+	/* While it is connected, the old one tells (claim_leave()). */
+	new->hold = old->hold;
+	new->hold.is_held &= !old->connections;
+	if (new->set.exclusive != EXCLUSIVE_ON)
+		hold_forget(old);
 	atomic_store(&new->flush_error, atomic_load(&old->flush_error));
 	retire(server, old);
 }

@@ -77,6 +77,37 @@ expect 'names in LIST' disk "$(nbdinfo --json --list "$uri" | jq -r '.exports[][
 	many[0].pwrite(b"x" * 512, 0)
 	assert many[7].pread(512, 0) == b"x" * 512
 END
+# The server is killed while pc1 swaps: a new one keeps its place, as far as the file can say whose.
+if "$python" -c 'import os, sys; os.setxattr(sys.argv[1], "user.a", b"")' "$work/swap" 2>/dev/null; then
+	"$python" - <<-'END'
+		import os, nbd
+		client = nbd.NBD()
+		client.connect_uri(os.environ["uri"] + "/swap/pc1")
+		client.pwrite(b"k" * 512, 0)
+		os.kill(int(os.environ["server_pid"]), 9)
+	END
+	wait "$server_pid" 2>/dev/null || expect 'killed' 137 $?
+	server_pid=
+	server_start -C "$work/config"
+	! qemu-io -f raw -c 'read 0 512' "$uri/swap/pc2" >"$work/refused" 2>&1 || fail 'pc2 has the swap of pc1'
+	grep -q 'held by pc1 at 127.0.0.1 since 20' "$work/refused" || fail "$(cat "$work/refused")"
+	qemu-io -f raw -c 'read -P 0x6b 0 512' "$uri/swap/pc1"
+	server_stop
+	server_start -C "$work/config"
+	qemu-io -f raw -c 'read -P 0x6b 0 512' "$uri/swap/pc2"
+	server_stop
+
+	# What an image brings along is not trusted.
+	for text in '' 'x' '1' "$(printf '1\t\t')" "$(printf '1\thost\t../x')" "$(printf '%0400d' 1)"; do
+		"$python" -c 'import os, sys; os.setxattr(sys.argv[1], "user.swapsafe.hold", sys.argv[2].encode())' \
+			"$work/swap" "$text"
+		server_start -C "$work/config"
+		qemu-io -f raw -c 'read -P 0x6b 0 512' "$uri/swap/pc2"
+		server_stop
+	done
+	expect 'lines about it' 6 "$(grep -c 'makes no sense: nobody holds it' "$work/server.log")"
+	server_start -C "$work/config"
+fi
 grep -q 'export "swap/\*" for pc1: fenced: 127.0.0.1:' "$work/server.log" || fail "no line about the fence"
 grep -q 'export "swap/pc2": refused: in use by pc1 at' "$work/server.log" ||
 	fail "no line about the refusal"
