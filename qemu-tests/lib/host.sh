@@ -45,6 +45,15 @@ expect_new() { # EXTENDED-REGEX
 	kill "$tail_pid"
 }
 
+# The hog of guest() ends a pass from now on; or does, with at least 10 MB of it in swap.
+expect_pass() {
+	expect_new 'hog: pass [0-9]+ page'
+}
+
+expect_swapping() {
+	expect_new 'hog: pass [0-9]+ page .* [0-9]{5,} KiB swapped'
+}
+
 # A wait that failed is a hang, unless the machine has ended: then what it says of itself counts
 # first.
 judge_wait() { # WHY

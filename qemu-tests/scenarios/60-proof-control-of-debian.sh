@@ -11,7 +11,7 @@ requires() {
 }
 
 host() {
-	expect_new 'hog: pass [0-9]+ page .* [0-9]{4,} KiB swapped'
+	expect_swapping
 	server_stop KILL
 	server_start
 	tell enough

@@ -10,25 +10,21 @@ requires() {
 	[ -n "${RESTARTS:-}" ] || { echo "is run by make proof-client" && return 1; }
 }
 
-swaps() {
-	expect_new 'hog: pass [0-9]+ page .* [0-9]{4,} KiB swapped'
-}
-
 host() {
 	for i in $(seq "$RESTARTS"); do
-		swaps
+		expect_swapping
 		server_stop KILL
 		server_start
 		expect_console "/dev/nb1: connected again \($i\) to 10.0.2.2:"
 	done
 	for i in $(seq $((RESTARTS + 1)) $((RESTARTS + LINKS))); do
-		swaps
+		expect_swapping
 		link_set off
 		expect_new '/dev/nb1: lost the connection to 10.0.2.2:'
 		link_set on
 		expect_console "/dev/nb1: connected again \($i\) to 10.0.2.2:"
 	done
-	swaps
+	expect_swapping
 	tell enough
 }
 

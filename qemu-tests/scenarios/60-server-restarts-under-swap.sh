@@ -5,7 +5,7 @@ MEM=128M SWAP=512M TIMEOUT=240
 KERNELS="debian 6.12"
 
 restart() { # SIGNAL COUNT
-	expect_new 'hog: pass [0-9]+ page .* [0-9]{5,} KiB swapped'
+	expect_swapping
 	server_stop "$1"
 	server_start
 	expect_console "/dev/nb1: connected again \($2\) to 10.0.2.2:"
@@ -16,7 +16,7 @@ host() {
 	restart KILL 1
 	restart TERM 2
 	restart KILL 3
-	expect_new 'hog: pass [0-9]+ page'
+	expect_pass
 	tell enough
 }
 

@@ -5,14 +5,14 @@ MEM=128M SWAP=512M TIMEOUT=240
 KERNELS="debian 6.12"
 
 host() {
-	expect_new 'hog: pass [0-9]+ page .* [0-9]{5,} KiB swapped'
+	expect_swapping
 	link_set off
 	# TCP gives up after 60 s: then nothing but a new connection can help.
 	expect_console '/dev/nb1: lost the connection to 10.0.2.2:'
 	expect_console '/dev/nb1: 10.0.2.2:[0-9]+: export "swap": connect: .*; trying again'
 	link_set on
 	expect_console '/dev/nb1: connected again \(1\) to 10.0.2.2:'
-	expect_new 'hog: pass [0-9]+ page'
+	expect_pass
 	tell enough
 }
 

@@ -4,13 +4,13 @@ DESCRIPTION="a machine that swaps waits 2 minutes for its server and goes on: no
 MEM=128M SWAP=512M TIMEOUT=300
 
 host() {
-	expect_new 'hog: pass [0-9]+ page .* [0-9]{5,} KiB swapped'
+	expect_swapping
 	server_stop KILL
 	expect_console '/dev/nb1: 10.0.2.2:[0-9]+: export "swap": connect: .*; trying again'
 	let_pass 120
 	server_start
 	expect_console '/dev/nb1: connected again \(1\) to 10.0.2.2:'
-	expect_new 'hog: pass [0-9]+ page'
+	expect_pass
 	tell enough
 }
 

@@ -10,11 +10,11 @@ host() {
 	wait_event started
 	server_start
 	expect_console '/dev/nb1: took over with a connection to 10.0.2.2:'
-	expect_new 'hog: pass [0-9]+ page .* [0-9]{5,} KiB swapped'
+	expect_swapping
 	server_stop KILL
 	server_start
 	expect_console '/dev/nb1: connected again \(1\) to 10.0.2.2:'
-	expect_new 'hog: pass [0-9]+ page'
+	expect_pass
 	tell enough
 }
 
