@@ -4,6 +4,8 @@
 CLIENT_SRC := $(filter-out %-test.c %-testbed.c %-fuzz.c,$(wildcard client-static/*.c))
 CLIENT_OBJ := $(patsubst %.c,$(B)/musl/%.o,$(CLIENT_SRC) $(COMMON_SRC))
 CLIENT_MAX_BYTES := 204800
+# All sections: a supervisor locks them, and its stack beside them, in at most 400 KiB.
+CLIENT_MAX_MEMORY_BYTES := 245760
 MAN_PAGES += client-static/nbd-client.8 client-static/nbdtab.5
 
 # What runs once names are resolved: it may neither allocate nor use a stream.
@@ -23,6 +25,8 @@ $(B)/nbd-client: $(CLIENT_OBJ)
 	$(Q)$(MUSL_CC) $(MUSL_LDFLAGS) -Wl,-z,noseparate-code -s -o $@ $^
 	$(Q)size=$$(stat -c %s $@); [ $$size -le $(CLIENT_MAX_BYTES) ] || \
 		{ echo "$@: $$size bytes, the limit is $(CLIENT_MAX_BYTES)" >&2; exit 1; }
+	$(Q)size=$$(size $@ | awk 'NR == 2 { print $$4 }'); [ $$size -le $(CLIENT_MAX_MEMORY_BYTES) ] || \
+		{ echo "$@: $$size bytes of memory, the limit is $(CLIENT_MAX_MEMORY_BYTES)" >&2; exit 1; }
 
 check-no-malloc: $(B)/test/run-time.ok ## the client's run-time part reaches no malloc and no stdio
 

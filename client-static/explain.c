@@ -99,7 +99,7 @@ static void print_canonical(const struct boot_line *line)
 
 int explain_run(const char *line, const char *root_path, const char *next_server)
 {
-	static struct boot_line parsed;
+	struct boot_line parsed;
 	char text[BOOT_LINE_BYTES], why[BOOT_WHY_BYTES];
 	int err;
 

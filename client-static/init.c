@@ -73,7 +73,7 @@ static void open_console(void)
 
 static int read_line(struct boot_line *ret)
 {
-	static char text[BOOT_LINE_BYTES];
+	char text[BOOT_LINE_BYTES];
 	char why[BOOT_WHY_BYTES];
 	int r = system_read("/proc/cmdline", text, sizeof(text));
 

@@ -29,7 +29,7 @@ static bool names_module(const char *token, const char *module, size_t length)
 /* What the command line says as MODULE.NAME[=VALUE], as modprobe(8) passes it on. */
 static void find_parameters(const char *module, size_t length, char *ret, size_t size)
 {
-	static char line[BOOT_LINE_BYTES];
+	char line[BOOT_LINE_BYTES];
 	char *rest = line, *name, *value;
 	size_t used = 0;
 

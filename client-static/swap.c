@@ -55,7 +55,7 @@ static int read_at(int fd, void *buffer, size_t size, uint64_t offset)
 /* 1 when the bytes from..to are all zero, 0 when not, or -errno. */
 static int range_is_zero(int fd, uint64_t from, uint64_t to)
 {
-	static uint8_t chunk[CHUNK_BYTES];
+	uint8_t chunk[CHUNK_BYTES];
 
 	while (from < to) {
 		size_t size = to - from < CHUNK_BYTES ? (size_t)(to - from) : CHUNK_BYTES;
