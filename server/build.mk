@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # nbd-server.
 
-SERVER_STAGES := options size address config machines load listen loop-epoll server connection payload \
+SERVER_STAGES := options size address allow config machines load listen loop-epoll server connection payload \
 		 splice negotiate claim hold command serve reply flush storage-pool storage-uring export \
 		 export-linux extent per-client swap-file layer layer-map machine-file daemon
 SERVER_SRC    := $(SERVER_STAGES:%=server/%.c)
@@ -16,7 +16,7 @@ $(B)/nbd-server: $(SERVER_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -pthread -o $@ $^ -linih -luring -lz
 
-SERVER_TESTS    := $(B)/test/address-test $(B)/test/config-test $(B)/test/negotiate-test \
+SERVER_TESTS    := $(B)/test/address-test $(B)/test/allow-test $(B)/test/config-test $(B)/test/negotiate-test \
 		   $(B)/test/serve-test $(B)/test/extent-test $(B)/test/claim-test \
 		   $(B)/test/load-test \
 		   $(B)/test/swap-file-test $(B)/test/layer-test

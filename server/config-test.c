@@ -228,7 +228,7 @@ static void mistakes_are_named(void **state)
 		{"[a]\nexportname = x\ntemporary = true\n",
 		 "config:3: temporary is not implemented"},
 		{"[a]\nexportname = x\nauthfile = /etc/allow\n",
-		 "config:3: authfile is not impleme"},
+		 "config:3: authfile: /etc/allow: cannot read: No such file or directory"},
 		{"[a]\nexportname = x\nprerun = mkswap %s\n",
 		 "config:3: prerun is not implemented"},
 		{"[a]\nexportname = x\nmultifile = true\n",

@@ -182,6 +182,19 @@ static int export_path(struct reader *reader, const struct rule *rule, const cha
 	return replace_string(export_field(reader, rule), value);
 }
 
+static int export_allow(struct reader *reader, const struct rule *rule, const char *value)
+{
+	struct export_settings *set = &reader->export->set;
+	struct allow_list *list = NULL;
+	char why[TEXT_MAX] = "out of memory";
+
+	if (allow_read(value, &list, why, sizeof(why)) < 0)
+		return mistake(reader, "%s: %s", rule->key, why);
+	free(set->allow);
+	set->allow = list;
+	return 0;
+}
+
 static int export_string(struct reader *reader, const struct rule *rule, const char *value)
 {
 	if (!*value)
@@ -294,7 +307,7 @@ static const struct rule generic_rules[] = {
 };
 
 static const struct rule export_rules[] = {
-	{"authfile", refuse, 0, "limit access with listenaddr and a firewall"},
+	{"authfile", export_allow, 0, NULL},
 	{"copyonwrite", refuse_true, 0, NO_COW},
 	{"cowdir", export_string, offsetof(struct export_settings, cow_dir), NULL},
 	{"description", export_description, offsetof(struct export_settings, description), NULL},

@@ -69,7 +69,7 @@ int connection_open(struct server *server, int fd, const char *peer)
 	connection->server = server;
 	TAILQ_INIT(&connection->replies);
 	snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
-	negotiate_start(connection->negotiation, &server->exports);
+	negotiate_start(connection->negotiation, &server->exports, connection->peer);
 	connection->deadline_ms = server_now_ms() + HANDSHAKE_TIMEOUT_MS;
 	TAILQ_INSERT_TAIL(&server->connections, connection, all);
 	TAILQ_INSERT_TAIL(&server->handshakes, connection, timed);

@@ -46,6 +46,7 @@ void export_settings_free(struct export_settings *settings)
 	free(settings->path);
 	free(settings->description);
 	free(settings->cow_dir);
+	free(settings->allow);
 	*settings = (struct export_settings){0};
 }
 

@@ -95,10 +95,11 @@ struct export_settings {
 	enum exclusive exclusive;
 	unsigned int hold_s; /* EXCLUSIVE_ON: kept for a holder whose connection was lost */
 	enum per_client per_client;
-	char *cow_dir;	       /* PER_CLIENT_COW: the folder of the layers */
-	uint64_t quota_bytes;  /* of all machines together; 0: none */
-	unsigned int expire_s; /* a machine's file is removed when unused so long; 0: never */
-	bool sparse;	       /* PER_CLIENT_SWAP: the file reserves no space */
+	struct allow_list *allow; /* NULL: everybody */
+	char *cow_dir;		  /* PER_CLIENT_COW: the folder of the layers */
+	uint64_t quota_bytes;	  /* of all machines together; 0: none */
+	unsigned int expire_s;	  /* a machine's file is removed when unused so long; 0: never */
+	bool sparse;		  /* PER_CLIENT_SWAP: the file reserves no space */
 	bool readonly, flush, fua, trim, rotational, sync;
 };
 
@@ -175,6 +176,18 @@ struct export_table {
 	size_t count;
 	bool allow_list; /* NBD_OPT_LIST may name them */
 };
+
+/* allow.c */
+
+/*
+ * The authfile at path; a file without an address is a list of nobody. free() ends the
+ * list. -errno with FILE:LINE and the mistake in why.
+ */
+int allow_read(const char *path, struct allow_list **ret, char *why, size_t why_size);
+bool allow_same(const struct allow_list *a, const struct allow_list *b);
+
+/* peer as in address_format(); true for those who come by another way than IP. */
+bool allow_peer(const struct allow_list *list, const char *peer);
 
 /* export.c */
 

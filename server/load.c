@@ -37,7 +37,7 @@ static bool same_settings(const struct export_settings *a, const struct export_s
 	       a->quota_bytes == b->quota_bytes && a->expire_s == b->expire_s &&
 	       a->sparse == b->sparse && a->readonly == b->readonly && a->flush == b->flush &&
 	       a->fua == b->fua && a->trim == b->trim && a->rotational == b->rotational &&
-	       a->sync == b->sync;
+	       a->sync == b->sync && allow_same(a->allow, b->allow);
 }
 
 static bool same_file(const struct stat *a, const struct stat *b)

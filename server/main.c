@@ -122,6 +122,9 @@ static void open_file(const struct options *options)
 		die(1, "out of memory");
 	set.size_bytes = options->size_bytes;
 	set.readonly = options->readonly;
+	if (options->allow_path &&
+	    allow_read(options->allow_path, &set.allow, why, sizeof(why)) < 0)
+		die(EXIT_USAGE, "-l %s", why);
 	if (export_open(&set, &export, why, sizeof(why)) < 0)
 		die(1, "%s: %s", options->file, why);
 	export->is_fixed = true;

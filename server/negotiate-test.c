@@ -43,7 +43,7 @@ static void start(uint32_t client_flags)
 	uint16_t flags;
 
 	sent_bytes = got_bytes = got_taken = 0;
-	negotiate_start(&n, &table);
+	negotiate_start(&n, &table, "192.0.2.1:4321");
 	assert_int_equal(n.out_have, WIRE_GREETING_BYTES);
 	assert_int_equal(wire_get_greeting(n.out, &flags), 0);
 	assert_int_equal(flags, BOTH_FLAGS);

@@ -73,6 +73,8 @@ static struct export *resolve(const struct negotiation *n, struct wire_string na
 	struct export *export = export_resolve(n->exports, name.bytes, name.length, &identity);
 
 	*ret_identity = (struct wire_string){0};
+	if (export && !allow_peer(export->set.allow, n->peer))
+		return NULL;
 	if (export && identity)
 		*ret_identity = (struct wire_string){
 			identity, (uint32_t)(name.length - (size_t)(identity - name.bytes))};
@@ -150,8 +152,8 @@ static void put_list(struct negotiation *n)
 		const struct export *export = n->exports->list[n->list_next];
 		struct wire_string string = {export->set.name, (uint32_t)strlen(export->set.name)};
 
-		if (export->any_identity)
-			continue; /* its clients have to know who they are */
+		if (export->any_identity || !allow_peer(export->set.allow, n->peer))
+			continue; /* who has an identity has to know it */
 		if (out_room(n) < WIRE_OPTION_REPLY_BYTES + 4 + string.length)
 			return;
 		put_reply(n, NBD_REP_SERVER, 4 + string.length);
@@ -210,7 +212,7 @@ static int opt_go(struct negotiation *n)
 	if (wire_get_go(n->in, n->option.length, &go) < 0)
 		put_error(n, NBD_REP_ERR_INVALID, "lengths do not add up, or a NUL in the name");
 	else if (!name_export(n, go.name))
-		put_error(n, NBD_REP_ERR_UNKNOWN, "no export of this name");
+		put_error(n, NBD_REP_ERR_UNKNOWN, "no export of this name for your address");
 	return 0;
 }
 
@@ -305,7 +307,7 @@ static int opt_meta_context(struct negotiation *n)
 	}
 	export = resolve(n, meta.name, &identity);
 	if (!export) {
-		put_error(n, NBD_REP_ERR_UNKNOWN, "no export of this name");
+		put_error(n, NBD_REP_ERR_UNKNOWN, "no export of this name for your address");
 		return 0;
 	}
 	if (asks_for_allocation(&meta, is_list)) {
@@ -449,11 +451,12 @@ void negotiate_sent(struct negotiation *n)
 		put_list(n);
 }
 
-void negotiate_start(struct negotiation *n, const struct export_table *exports)
+void negotiate_start(struct negotiation *n, const struct export_table *exports, const char *peer)
 {
 	/* in and out are left as they are: a page that is not touched costs nothing. */
 	memset(n, 0, offsetof(struct negotiation, in));
 	n->exports = exports;
+	n->peer = peer;
 	n->in_want = WIRE_CLIENT_FLAGS_BYTES;
 	n->out_have = wire_put_greeting(n->out, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES);
 }

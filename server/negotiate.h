@@ -39,6 +39,7 @@ enum negotiate_state {
 
 struct negotiation {
 	const struct export_table *exports;
+	const char *peer; /* address_format(); what may not see an export does not find it */
 	enum negotiate_state state;
 	bool no_zeroes;
 	bool structured;	       /* the client asked for structured replies */
@@ -62,7 +63,7 @@ struct negotiation {
 };
 
 /* Puts the greeting in out. */
-void negotiate_start(struct negotiation *n, const struct export_table *exports);
+void negotiate_start(struct negotiation *n, const struct export_table *exports, const char *peer);
 
 /*
  * Takes up to length bytes from the client and returns how many; fewer when out

@@ -25,6 +25,7 @@ static const struct option_help {
 	{"port", OPTION_PORT, "PORT", "listen on PORT; 0 is any free port"},
 	{"unix", OPTION_UNIX, "FILE", "listen on the unix socket FILE, not on TCP"},
 	{"read-only", 'r', NULL, "export FILE read-only"},
+	{"authorize-file", 'l', "FILE", "let only the addresses in FILE see the exported file"},
 	{"max-connections", 'M', "COUNT", "serve at most COUNT connections at once"},
 	{"pid-file", 'p', "FILE", "write the process ID to FILE"},
 	{"io", OPTION_IO, "MODE", "read from disks by auto, io_uring or epoll (threads)"},
@@ -35,7 +36,6 @@ static const struct option_help {
 	{"check", OPTION_CHECK, "FILE", "say whether the configuration FILE is right, and exit"},
 	{"machines", OPTION_MACHINES, NULL, "list what machines have in per_client, and exit"},
 	{"reset", OPTION_RESET, "NAME", "remove what the machine NAME has, and exit"},
-	{"authorize-file", 'l', "FILE", "refused: not implemented"},
 	{"copy-on-write", 'c', NULL, "refused: not implemented"},
 	{"multi-file", 'm', NULL, "refused: not implemented"},
 	{"version", 'V', NULL, "print the version, and exit"},
@@ -169,7 +169,8 @@ static void take_option(struct options *options, int letter, const char *value)
 		options->reset = value;
 		break;
 	case 'l':
-		usage("-l is not implemented: limit access with IP:PORT and a firewall");
+		options->allow_path = value;
+		break;
 	case 'c':
 		usage("-c is not implemented: use -r, and overlayfs on the client");
 	case 'm':
@@ -265,6 +266,8 @@ void options_parse(int argc, char **argv, struct options *ret)
 		usage("%s: names a port; which FILE?", argv[optind]);
 	if (!options.file && !options.config_path)
 		usage("say PORT and FILE, or -C CONFIG");
+	if (!options.file && options.allow_path)
+		usage("-l is for the form with PORT and FILE; a section has authfile");
 	if (!options.file && (options.readonly || options.output_section))
 		usage("%s is for the form with PORT and FILE", options.readonly ? "-r" : "-o");
 	if (!options.config_path && (options.list_machines || options.reset))

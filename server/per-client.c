@@ -155,6 +155,7 @@ static struct export *make_machine(struct export *section, const char *identity)
 	set.name = name_of(section, identity);
 	set.path = strdup(section->set.path);
 	set.description = section->set.description ? strdup(section->set.description) : NULL;
+	set.allow = NULL; /* of the section, which names come through */
 	set.cow_dir = section->set.cow_dir ? strdup(section->set.cow_dir) : NULL;
 	if (!set.name || !set.path || (section->set.description && !set.description) ||
 	    (section->set.cow_dir && !set.cow_dir))

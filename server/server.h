@@ -126,6 +126,7 @@ enum io {
 struct options {
 	const char *config_path;
 	const char *pid_path;
+	const char *allow_path; /* -l */
 	const char *unix_path;
 	bool check;	   /* --check: say whether the configuration is right, and exit */
 	const char *reset; /* --reset: a machine whose file is removed */
