@@ -17,6 +17,11 @@ $(B)/qemu-tests/init $(B)/qemu-tests/hog:
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MUSL_CC) $(MUSL_LDFLAGS) -o $@ $^
 
+$(B)/qemu-tests/tsc-khz: $(B)/host/qemu-tests/tsc-khz.o
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+
 $(TEST_ROOT): $(TEST_ROOT_SRC) $(B)/qemu-tests/init $(B)/qemu-tests/hog $(B)/nbd-client \
 		$(B)/nbd-server $(B)/kernel/debian/release
 	$(call say,ROOT,$@)
@@ -31,7 +36,7 @@ qemu-tests/hog-test.sh: $(B)/qemu-tests/hog
 scenario_files = $(or $(wildcard $(patsubst %,qemu-tests/scenarios/%*.sh,$(1))),/dev/null)
 scenario_said = $(shell sed -nE 's/.*\<$(1)="?([a-z0-9. -]+)"?.*/\1/p' $(call scenario_files,$(2)))
 kernels_of = $(or $(patsubst %,%$(addprefix -,$(FLAVOUR)),$(KERNEL)),$(call scenario_said,KERNELS,$(1)))
-scenario_needs = $(TEST_ROOT) server initramfs $(IMAGE_DEBIAN) \
+scenario_needs = $(TEST_ROOT) $(B)/qemu-tests/tsc-khz server initramfs $(IMAGE_DEBIAN) \
 	$(patsubst %,$(B)/kernel/%/bzImage,$(sort $(filter-out debian,$(call kernels_of,$(1))))) \
 	$(if $(findstring debian12,$(call scenario_said,ROOT,$(1))),$(B)/roots/debian12.ext4)
 

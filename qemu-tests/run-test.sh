@@ -9,8 +9,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 unset KERNEL FLAVOUR NIC JOBS CORE V LINES_OF_RUN
 export B=$work QEMU=$work/machine SCENARIOS=$work/scenarios ACCEL=tcg
-mkdir "$work/roots" "$SCENARIOS"
+mkdir "$work/roots" "$work/qemu-tests" "$SCENARIOS"
 touch "$work/roots/test.cpio.gz"
+ln -s "$(type -P true)" "$work/qemu-tests/tsc-khz"
 
 # Runs guest() of the scenario on the boot line, and leaves the verdict.
 cat >"$QEMU" <<-'END'

@@ -61,7 +61,7 @@ vm_dump_tasks() {
 # The console is quiet when nothing was added to it for two seconds.
 wait_quiet_console() {
 	local size=-1 tries
-	for ((tries = 0; tries < 15 * scale; tries++)); do
+	for ((tries = 0; tries < 15; tries++)); do
 		[ "$size" != "$(stat -c %s "$dir/console.log")" ] || return 0
 		size=$(stat -c %s "$dir/console.log")
 		vm_wait 2 && return 0

@@ -92,13 +92,14 @@ vm_initrd() {
 }
 
 # The product's part of the boot line, then what turns every way of dying into an end or a trace.
-# On TCG the mitigations of CPU bugs that it does not have cost half of the speed.
-# On a busy host the kernel's check that the timer interrupts fails, and may end in a panic.
+# On TCG the mitigations of CPU bugs that it does not have cost half of the speed. A guest has the
+# host's time stamp counter there and measures it wrongly on a busy host, also the check that the
+# timer interrupts: it is told the frequency, and not to check.
 vm_boot_line() { # MORE-WORDS...
 	local line=$BOOTLINE
 	[ "$SWAP" != 0 ] || line=${line/nbdswap=+([^ ])/}
 	[ "$ROOT" != ram ] || line=''
-	[ "$accel" != tcg ] || line+=' mitigations=off no_timer_check'
+	[ "$accel" != tcg ] || line+=" mitigations=off no_timer_check ${tsc_khz:+tsc_early_khz=$tsc_khz}"
 	echo "${line//PORT/$port} $APPEND console=ttyS0 panic=-1 oops=panic unknown_nmi_panic" \
 		"sysrq_always_enabled log_buf_len=512K sysctl.kernel.hung_task_timeout_secs=$((20 * scale))" \
 		"sysctl.kernel.watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" \
@@ -132,8 +133,7 @@ vm_command() { # BOOT-LINE CONSOLE-CHARDEV
 		vm+=(-accel kvm -cpu host)
 	else
 		# Of two CPUs that are not Intel's, 6.1 distrusts the TSC and reads the HPET for every time
-		# stamp. tsc=reliable is no cure: a busy host makes the first calibration wrong, and the
-		# clock with it, unless the kernel goes on checking.
+		# stamp.
 		vm+=(-accel "tcg,thread=${TCG_THREAD:-multi}" -cpu "qemu64,vendor=GenuineIntel,+rdrand")
 	fi
 }

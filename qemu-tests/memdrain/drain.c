@@ -6,10 +6,11 @@
  *
  *   /sys/kernel/memdrain/drain    write "PAGES SECONDS": returns when only PAGES are free;
  *                                 "PAGES SECONDS highatomic" has the kernel make such a block
- * before /sys/kernel/memdrain/release  write anything: returns when all pages are given back
+ *   /sys/kernel/memdrain/release  write anything: returns when all pages are given back
  *   /sys/kernel/memdrain/report   what the drain that runs, or the last one, has seen
  *   /sys/kernel/memdrain/places   what the lack of memory did, by place: places.c
  *   /sys/kernel/memdrain/objects  write 1: take free objects of the network's caches too: objects.c
+ *   /sys/kernel/memdrain/workers  write 1: leave no kernel worker free either: workers.c
  *
  * One timer on each CPU does everything in its softirq, so that neither user space nor a kernel
  * thread has to run for the drain to hold or to end. The pages hang on one list by page->lru:
@@ -318,6 +319,7 @@ static void let_go(const char *why)
 	drain.end = ktime_get();
 	drain.written_pages = global_node_page_state(NR_WRITTEN) - drain.written_before;
 	set_state(RELEASING);
+	workers_give();
 	pr_info("%s after %lld ms: %lu pages held, %lu to %lu free, %lu taken again, %lu written\n",
 		why, ktime_ms_delta(drain.end, drain.start), drain.held_pages,
 		drain.lowest_free_pages, drain.highest_free_pages, drain.retaken_pages,
@@ -351,7 +353,9 @@ static enum hrtimer_restart tick(struct hrtimer *timer)
 		if (cpumask_subset(cpu_online_mask, &reached)) {
 			drain.highest_free_pages = 0;
 			drain.retaken_pages = 0;
+			workers_take();
 			set_state(HOLDING);
+			pr_info("holding: %lu pages are left\n", drain.goal_pages);
 		}
 		break;
 	case HOLDING:
@@ -462,22 +466,32 @@ static ssize_t release_store(struct kobject *kobj, struct kobj_attribute *attr, 
 	return err ? err : size;
 }
 
+static const struct {
+	const char *name;
+	const unsigned long *value;
+} numbers[] = {
+	{"goal_pages", &drain.goal_pages},
+	{"held_pages", &drain.held_pages},
+	{"most_held_pages", &drain.most_held_pages},
+	{"lowest_free_pages", &drain.lowest_free_pages},
+	{"highest_free_pages", &drain.highest_free_pages},
+	{"retaken_pages", &drain.retaken_pages},
+	{"written_pages", &drain.written_pages},
+	{"ooms_held_off", &drain.ooms_held_off},
+	{"refused_pages", &refused_pages},
+	{"highatomic_pages", &drain.highatomic_pages},
+};
+
 static ssize_t report_show(struct kobject *kobj, struct kobj_attribute *attr, char *text)
 {
 	ssize_t size;
+	int i;
 
 	spin_lock_bh(&drain.lock);
-	size = sysfs_emit(text,
-			  "state %s\ngoal_pages %lu\nheld_pages %lu\nmost_held_pages %lu\n"
-			  "lowest_free_pages %lu\nhighest_free_pages %lu\nretaken_pages %lu\n"
-			  "written_pages %lu\nooms_held_off %lu\nrefused_pages %lu\n"
-			  "highatomic_pages %lu\n"
-			  "duration_ms %lld\n",
-			  state_name[drain.state], drain.goal_pages, drain.held_pages,
-			  drain.most_held_pages, drain.lowest_free_pages, drain.highest_free_pages,
-			  drain.retaken_pages, drain.written_pages, drain.ooms_held_off,
-			  refused_pages, drain.highatomic_pages,
+	size = sysfs_emit(text, "state %s\nduration_ms %lld\n", state_name[drain.state],
 			  ktime_ms_delta(drain.end, drain.start));
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
+		size += sysfs_emit_at(text, size, "%s %lu\n", numbers[i].name, *numbers[i].value);
 	spin_unlock_bh(&drain.lock);
 	return size;
 }
@@ -512,8 +526,13 @@ static struct kobj_attribute release_attribute =
 static struct kobj_attribute report_attribute = __ATTR_RO(report);
 
 static const struct attribute *const attributes[] = {
-	&drain_attribute.attr,	&release_attribute.attr, &report_attribute.attr,
-	&places_attribute.attr, &objects_attribute.attr, NULL,
+	&drain_attribute.attr,
+	&release_attribute.attr,
+	&report_attribute.attr,
+	&places_attribute.attr,
+	&objects_attribute.attr,
+	&workers_attribute.attr,
+	NULL,
 };
 
 static int __init find_zones(void)
@@ -548,6 +567,7 @@ static int __init memdrain_init(void)
 		per_cpu_ptr(&timer, cpu)->function = tick;
 	}
 	objects_init();
+	workers_init();
 	directory = kobject_create_and_add("memdrain", kernel_kobj);
 	if (!directory)
 		return -ENOMEM;
@@ -579,6 +599,7 @@ static void __exit memdrain_exit(void)
 	kobject_put(directory);
 	start_release("unloaded");
 	wait_event(state_changed, READ_ONCE(drain.state) == IDLE);
+	workers_end();
 	unregister_oom_notifier(&oom_block);
 	places_stop();
 	for_each_possible_cpu(cpu)

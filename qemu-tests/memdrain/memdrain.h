@@ -29,4 +29,17 @@ void objects_init(void);
 void objects_take(void);
 bool objects_give(void);
 
+/*
+ * /sys/kernel/memdrain/workers, whether a drain leaves no worker free, and whether one does so now:
+ * see workers.c.
+ */
+extern struct kobj_attribute workers_attribute;
+
+void workers_init(void);
+void workers_end(void);
+
+/* When a drain holds, and when it lets go. Any context but NMI. */
+void workers_take(void);
+void workers_give(void);
+
 #endif
