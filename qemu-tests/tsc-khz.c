@@ -9,8 +9,6 @@
 #include <time.h>
 
 #if defined(__x86_64__) || defined(__i386__)
-#include <x86intrin.h>
-
 enum {
 	MEASURE_NS = 100000000,
 	TRIES = 20,
@@ -24,6 +22,14 @@ static int64_t monotonic_ns(void)
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
+static uint64_t ticks_now(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
 /*
  * Both clocks at one moment: of several tries the one that took the fewest ticks, as this process
  * was not interrupted between its halves.
@@ -33,9 +39,9 @@ static void read_both(int64_t *ns, uint64_t *ticks)
 	uint64_t shortest = UINT64_MAX;
 
 	for (int i = 0; i < TRIES; i++) {
-		uint64_t before = __rdtsc();
+		uint64_t before = ticks_now();
 		int64_t now_ns = monotonic_ns();
-		uint64_t after = __rdtsc();
+		uint64_t after = ticks_now();
 
 		if (after - before >= shortest)
 			continue;
