@@ -17,6 +17,7 @@ INSTALL_UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
 INSTALL_UDEV  := $(DESTDIR)$(PREFIX)/lib/udev/rules.d
 INSTALL_BASH  := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 UNITS         := nbd@.service nbd.service dev-nb1.swap
+SERVER_UNITS  := nbd-server.service
 
 export B V QEMU
 
@@ -84,13 +85,14 @@ install: client server floppy-tools ## install programs, manual pages, units and
 	$(Q)install -m 755 $(B)/nbd-client $(B)/nbd-server $(B)/swapsafe-floppy $(INSTALL_BIN)
 	$(Q)install -d $(INSTALL_UNITS) $(INSTALL_UDEV) $(INSTALL_BASH)
 	$(Q)$(foreach u,$(UNITS),sed 's,@SBIN@,$(PREFIX)/sbin,' client-static/systemd/$(u) >$(INSTALL_UNITS)/$(u);)
+	$(Q)$(foreach u,$(SERVER_UNITS),sed 's,@SBIN@,$(PREFIX)/sbin,' server/systemd/$(u) >$(INSTALL_UNITS)/$(u);)
 	$(Q)install -m 644 client-static/systemd/60-nbd-client.rules $(INSTALL_UDEV)
 	$(Q)install -m 644 client-static/completion/nbd-client $(INSTALL_BASH)
 	$(Q)$(foreach m,$(MAN_PAGES),install -m 644 $(m) $(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)));)
 
 uninstall: ## remove what install put there
 	$(Q)rm -f $(addprefix $(INSTALL_BIN)/,nbd-client nbd-server swapsafe-floppy)
-	$(Q)rm -f $(UNITS:%=$(INSTALL_UNITS)/%) $(INSTALL_UDEV)/60-nbd-client.rules $(INSTALL_BASH)/nbd-client
+	$(Q)rm -f $(UNITS:%=$(INSTALL_UNITS)/%) $(SERVER_UNITS:%=$(INSTALL_UNITS)/%) $(INSTALL_UDEV)/60-nbd-client.rules $(INSTALL_BASH)/nbd-client
 	$(Q)rm -f $(foreach m,$(MAN_PAGES),$(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)))
 
 clean: ## remove what was compiled, keep kernels, downloads and root images
