@@ -19,14 +19,15 @@ $(B)/nbd-server: $(SERVER_OBJ)
 SERVER_TESTS    := $(B)/test/address-test $(B)/test/allow-test $(B)/test/config-test $(B)/test/negotiate-test \
 		   $(B)/test/serve-test $(B)/test/extent-test $(B)/test/claim-test \
 		   $(B)/test/load-test \
-		   $(B)/test/swap-file-test $(B)/test/layer-test
+		   $(B)/test/swap-file-test $(B)/test/layer-test $(B)/test/layer-crash-test
 SERVER_ASAN_OBJ := $(patsubst %.c,$(B)/asan/%.o,$(SERVER_SRC) $(COMMON_SRC))
 UNIT_TESTS      += $(SERVER_TESTS)
 
 $(B)/test/extent-test: TEST_LDFLAGS := -Wl,--wrap=lseek
 $(B)/test/serve-test: TEST_LDFLAGS := -Wl,--wrap=fdatasync,--wrap=pwritev,--wrap=fallocate
 $(B)/test/load-test: TEST_LDFLAGS := -Wl,--wrap=fdatasync,--wrap=clock_gettime
-$(B)/test/layer-test: TEST_LDFLAGS := -Wl,--wrap=layer_boot_id,--wrap=pwrite,--wrap=pwritev,--wrap=fallocate,--wrap=fdatasync
+$(B)/test/layer-crash-test: TEST_LDFLAGS := -Wl,--wrap=layer_boot_id,--wrap=pwrite,--wrap=pwritev,--wrap=fallocate,--wrap=fdatasync
+$(B)/test/layer-test $(B)/test/layer-crash-test: $(B)/asan/server/layer-bed.o
 $(B)/test/swap-file-test: TEST_LDFLAGS := -Wl,--wrap=posix_fallocate,--wrap=fsync
 $(B)/test/claim-test: TEST_LDFLAGS := -Wl,--wrap=pwritev,--wrap=listen_was_answered,--wrap=time
 $(B)/test/serve-test $(B)/test/extent-test $(B)/test/claim-test $(B)/test/load-test: \
