@@ -4,7 +4,7 @@
 # that is added or changed makes it anew.  T, KERNEL and FLAVOUR choose; what the
 # chosen ones boot is built first.
 
-.PHONY: check-qemu debug shell demo demo-parts test-root
+.PHONY: check-qemu check-media debug shell demo demo-parts test-root
 
 TEST_ROOT      := $(B)/roots/test.ext4
 TEST_ROOT_SRC  := qemu-tests/make-root qemu-tests/kernel-problems qemu-tests/lib/guest.sh \
@@ -29,6 +29,13 @@ $(TEST_ROOT): $(TEST_ROOT_SRC) $(B)/qemu-tests/init $(B)/qemu-tests/hog $(B)/nbd
 
 test-root: $(TEST_ROOT)
 
+# For machines that boot from the floppy.
+TEST_ROOT_I586 := $(B)/roots/test-i586.ext4
+$(TEST_ROOT_I586): qemu-tests/make-root-i586 $(TEST_ROOT_SRC) $(B)/i586/qemu-tests/init \
+		$(B)/i586/qemu-tests/hog $(I386)/ready
+	$(call say,ROOT,$@)
+	$(Q)qemu-tests/make-root-i586 $(B)
+
 INTEROP_TESTS += qemu-tests/hog-test.sh qemu-tests/run-test.sh
 qemu-tests/hog-test.sh: $(B)/qemu-tests/hog
 
@@ -38,7 +45,8 @@ scenario_said = $(shell sed -nE 's/.*\<$(1)="?([a-z0-9. -]+)"?.*/\1/p' $(call sc
 kernels_of = $(or $(patsubst %,%$(addprefix -,$(FLAVOUR)),$(KERNEL)),$(call scenario_said,KERNELS,$(1)))
 scenario_needs = $(TEST_ROOT) $(B)/qemu-tests/tsc-khz server initramfs $(IMAGE_DEBIAN) \
 	$(patsubst %,$(B)/kernel/%/bzImage,$(sort $(filter-out debian,$(call kernels_of,$(1))))) \
-	$(if $(findstring debian12,$(call scenario_said,ROOT,$(1))),$(B)/roots/debian12.ext4)
+	$(if $(findstring debian12,$(call scenario_said,ROOT,$(1))),$(B)/roots/debian12.ext4) \
+	$(if $(findstring floppy,$(call scenario_said,BOOT,$(1))),$(B)/media/floppy.img $(TEST_ROOT_I586))
 
 check-qemu: $$(call scenario_needs,$$(or $$(T),0 1 2 3 4 5 6 7 8 9)) ## scenarios: [T=31] [KERNEL=6.12] [FLAVOUR=debug] [NIC=e1000] [JOBS=2] [V=1]
 	$(Q)qemu-tests/run $(T)
@@ -50,6 +58,11 @@ proof-client: export RESTARTS := $(RESTARTS)
 proof-client: export LINKS := $(LINKS)
 proof-client: $$(call scenario_needs,60-proof) ## restarts and link losses under swap, Debian's client as control: [RESTARTS=200] [LINKS=50] [KERNEL=6.12]
 	$(Q)qemu-tests/run 60-proof
+
+check-media: $$(call scenario_needs,71 72 73 74 75) ## every scenario of the floppy, with every card that it drives
+	$(Q)for nic in e1000 rtl8139 pcnet ne2k_pci virtio-net-pci; do \
+		echo "$$nic:"; NIC=$$nic KERNEL=floppy qemu-tests/run 71 || exit; done
+	$(Q)KERNEL=floppy qemu-tests/run 72 73 74 75
 
 debug: $$(call scenario_needs,$$(T)) ## one scenario on this terminal, with a shell in the guest: T=31
 	$(Q)qemu-tests/run --debug $(T)

@@ -100,16 +100,31 @@ vm_boot_line() { # MORE-WORDS...
 	[ "$SWAP" != 0 ] || line=${line/nbdswap=+([^ ])/}
 	[ "$ROOT" != ram ] || line=''
 	[ "$accel" != tcg ] || line+=" mitigations=off no_timer_check ${tsc_khz:+tsc_early_khz=$tsc_khz}"
+	[ "$BOOT" = floppy ] || line+=' log_buf_len=512K' # half a megabyte that its machine does not have
 	echo "${line//PORT/$port} $APPEND console=ttyS0 panic=-1 oops=panic unknown_nmi_panic" \
-		"sysrq_always_enabled log_buf_len=512K sysctl.kernel.hung_task_timeout_secs=$((20 * scale))" \
+		"sysrq_always_enabled sysctl.kernel.hung_task_timeout_secs=$((20 * scale))" \
 		"sysctl.kernel.watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" \
 		"scenario_port=$port $*"
+}
+
+# A floppy with this boot line, and the 32-bit machine that boots from it, in the array media. Its
+# kernel knows no virtio ports: the verdict and the events share the second serial line.
+vm_floppy() { # BOOT-LINE
+	recorded cp "$build/media/floppy.img" "$dir/floppy.img"
+	recorded "$build/swapsafe-floppy" --set "$1" "$dir/floppy.img" || host_failed "floppy"
+	! has floppy || floppy || host_failed "floppy()"
+	ln -sf events.log "$dir/verdict"
+	media=(-drive "if=floppy,format=raw,file=$dir/floppy.img" -boot a -serial chardev:events)
 }
 
 # Leaves the QEMU command in the array vm.
 vm_command() { # BOOT-LINE CONSOLE-CHARDEV
 	local net=user,id=net0 card=$NIC,netdev=net0,mac=52:54:00:12:34:56 media=()
-	if [ "$BOOT" = pxe ]; then
+	[ "$NETWORK" = user ] || net=hubport,id=net0,hubid=0
+	if [ "$BOOT" = floppy ]; then
+		vm_floppy "$1"
+		card+=,romfile=
+	elif [ "$BOOT" = pxe ]; then
 		initramfs/media/pxe-tree.sh "$dir/pxe" "$(vm_kernel)" "$(vm_initrd)" "$1"
 		net+=,tftp=$dir/pxe,bootfile=boot.ipxe
 		media=(-boot n)
@@ -122,10 +137,14 @@ vm_command() { # BOOT-LINE CONSOLE-CHARDEV
 		-smp "$SMP" -m "$MEM" -chardev "$2" -serial chardev:console
 		-qmp "unix:$dir/qmp.sock,server=on,wait=off"
 		-netdev "$net" -device "$card"
-		-device virtio-serial-pci
+		-chardev "pipe,id=events,path=$dir/events,logfile=$dir/events.log")
+	if [ "$BOOT" = floppy ]; then
+		vm+=(-accel tcg -cpu "$CPU" "${media[@]}")
+		return
+	fi
+	vm+=(-device virtio-serial-pci
 		-chardev "file,id=verdict,path=$dir/verdict"
 		-device virtserialport,chardev=verdict,name=verdict
-		-chardev "pipe,id=events,path=$dir/events,logfile=$dir/events.log"
 		-device virtserialport,chardev=events,name=events
 		"${media[@]}")
 	# A machine of today has RDRAND; without it a boot waits 10 s and more for random numbers.
