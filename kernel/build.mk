@@ -83,6 +83,22 @@ $(foreach v,$(KERNEL_VERSIONS), \
 # The kernel of the boot floppy: 32-bit, as small as it goes.
 $(eval $(call kernel_product,floppy,6.12,obj-floppy,-swapsafe-floppy,kernel/config/floppy.config))
 
+# The driver for a stock kernel: the one of Debian that the tests boot, or, with KERNEL_RELEASE=,
+# one whose headers are installed.
+module_src := kernel/module-build kernel/module-source kernel/series.sh $(wildcard kernel/module/* \
+		kernel/versions/*.mk patches/*/series patches/*/*.patch)
+
+.PHONY: module
+module: $(if $(KERNEL_RELEASE),,$(B)/module/debian.built) ## nbd.ko for a stock kernel and its DKMS source, build/module/RELEASE [KERNEL_RELEASE=]
+	$(if $(KERNEL_RELEASE),$(Q)kernel/module-build $(B)/module/$(KERNEL_RELEASE) $(KERNEL_RELEASE) \
+		/lib/modules/$(KERNEL_RELEASE)/build $(LINUX_SOURCE_DIR))
+
+$(B)/module/debian.built: $(B)/kernel/debian-headers/release $(module_src)
+	$(call say,KMOD,$@)
+	$(Q)kernel/module-build $(B)/module/$$(cat $<) $$(cat $<) $(B)/kernel/debian-headers/obj \
+		$(LINUX_SOURCE_DIR)
+	$(Q)touch $@
+
 INTEROP_TESTS += kernel/patches-test kernel/check-patches-test kernel/configure-test
 
 # The patch tools work on one version at a time, patches-check on all unless KERNEL= names one.

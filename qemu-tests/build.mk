@@ -36,6 +36,10 @@ $(TEST_ROOT_I586): qemu-tests/make-root-i586 $(TEST_ROOT_SRC) $(B)/i586/qemu-tes
 	$(call say,ROOT,$@)
 	$(Q)qemu-tests/make-root-i586 $(B)
 
+$(B)/roots/test-l1.cpio.gz: $(TEST_ROOT) $(B)/initramfs/modules-l1.cpio.gz
+	$(call say,CAT,$@)
+	$(Q)cat $(B)/roots/test.cpio.gz $(B)/initramfs/modules-l1.cpio.gz >$@
+
 INTEROP_TESTS += qemu-tests/hog-test.sh qemu-tests/run-test.sh
 qemu-tests/hog-test.sh: $(B)/qemu-tests/hog
 
@@ -44,7 +48,8 @@ scenario_files = $(or $(wildcard $(patsubst %,qemu-tests/scenarios/%*.sh,$(1))),
 scenario_said = $(shell sed -nE 's/.*\<$(1)="?([a-z0-9. -]+)"?.*/\1/p' $(call scenario_files,$(2)))
 kernels_of = $(or $(patsubst %,%$(addprefix -,$(FLAVOUR)),$(KERNEL)),$(call scenario_said,KERNELS,$(1)))
 scenario_needs = $(TEST_ROOT) $(B)/qemu-tests/tsc-khz server initramfs $(IMAGE_DEBIAN) \
-	$(patsubst %,$(B)/kernel/%/bzImage,$(sort $(filter-out debian,$(call kernels_of,$(1))))) \
+	$(patsubst %,$(B)/kernel/%/bzImage,$(sort $(filter-out debian l1,$(call kernels_of,$(1))))) \
+	$(if $(filter l1,$(call kernels_of,$(1))),$(B)/roots/test-l1.cpio.gz $(B)/initramfs/busybox-l1.cpio.gz) \
 	$(if $(findstring debian12,$(call scenario_said,ROOT,$(1))),$(B)/roots/debian12.ext4) \
 	$(if $(findstring floppy,$(call scenario_said,BOOT,$(1))),$(B)/media/floppy.img $(TEST_ROOT_I586))
 

@@ -22,6 +22,33 @@ say() { # WORD
 	echo "$*" >&9
 }
 
+# /dev/nbd0 by the program `faults` in this machine, without our client: from its own server, or
+# with attach-server ADDRESS PORT EXPORT from another, which the driver then connects again itself.
+faults_attach() { # TIMEOUT_S DEAD_TIMEOUT_S | attach-server ...
+	driver nbd
+	ip link set lo up
+	faults serve &
+	# shellcheck disable=SC2034 # scenarios kill it
+	faults=$!
+	until [ -S /run/faults ]; do usleep 10000; done
+	case $1 in
+	attach-server) faults "$@" ;;
+	*) faults attach "$@" ;;
+	esac
+}
+
+# Gives the device a new connection as soon as the driver has found out that it needs one.
+faults_reconnect() {
+	until faults replace; do usleep 10000; done
+}
+
+# Waits until the driver has so many requests that have not come to an end.
+faults_in_flight() { # READS WRITES
+	until read -r reads writes </sys/block/nbd0/inflight && [ "$reads $writes" = "$1 $2" ]; do
+		usleep 10000
+	done
+}
+
 # Waits for the host half to tell WORD. The runner ends a wait that lasts too long.
 wait_event() { # WORD
 	while read -r event <&9; do

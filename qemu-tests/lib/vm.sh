@@ -74,21 +74,19 @@ server_stop() { # [SIGNAL]
 }
 
 vm_kernel() {
-	if [ "$kernel" = debian ]; then
-		echo "$build/kernel/debian/vmlinuz"
-	else
-		echo "$build/kernel/$kernel/bzImage"
-	fi
+	case $kernel in
+	debian | l1) echo "$build/kernel/debian/vmlinuz" ;;
+	*) echo "$build/kernel/$kernel/bzImage" ;;
+	esac
 }
 
 vm_initrd() {
-	if [ "$ROOT" = ram ]; then
-		echo "$build/roots/test.cpio.gz"
-	elif [ "$kernel" = debian ]; then
-		echo "$build/initramfs/busybox-debian.cpio.gz"
-	else
-		echo "$build/initramfs/busybox.cpio.gz"
-	fi
+	case $ROOT@$kernel in
+	ram@l1) echo "$build/roots/test-l1.cpio.gz" ;;
+	ram@*) echo "$build/roots/test.cpio.gz" ;;
+	*@debian | *@l1) echo "$build/initramfs/busybox-$kernel.cpio.gz" ;;
+	*) echo "$build/initramfs/busybox.cpio.gz" ;;
+	esac
 }
 
 # The product's part of the boot line, then what turns every way of dying into an end or a trace.

@@ -6,7 +6,7 @@
 
 MEMDRAIN_SRC  := $(filter-out %.mod.c,$(wildcard qemu-tests/memdrain/*.[ch])) qemu-tests/memdrain/Kbuild
 MEMDRAIN_VERB := drain|drops|swap_drained|load_memdrain
-memdrain_of    = $(patsubst %,$(B)/memdrain/%/memdrain.ko,$(sort $(1)))
+memdrain_of    = $(patsubst %,$(B)/memdrain/%/memdrain.ko,$(sort $(patsubst l1,debian,$(1))))
 memdrain_names = $(notdir $(basename $(shell grep -lwE '$(MEMDRAIN_VERB)' $(call scenario_files,$(1)))))
 memdrain_kernels = $(if $(memdrain_names),$(call kernels_of,$(memdrain_names)))
 
