@@ -147,11 +147,19 @@ struct option_row {
 
 extern const struct option_row option_table[];
 
-/* Parses a command line into *ret; 0 or -EINVAL. Strings of *ret point into argv. */
-int options_parse(int argc, char **argv, struct command *ret, struct failure *why);
+/*
+ * A decimal number from 0 to most; with units also k, M, G and T for powers of
+ * 1024. 0, -EINVAL or -ERANGE.
+ */
+int options_number(const char *text, bool units, uint64_t most, uint64_t *ret);
 
 /* Writes the help text, made from option_table, to fd. */
 void options_help(int fd);
+
+/* arguments.c */
+
+/* Parses a command line into *ret; 0 or -EINVAL. Strings of *ret point into argv. */
+int arguments_parse(int argc, char **argv, struct command *ret, struct failure *why);
 
 /* nbdtab.c: nbdtab(5) */
 

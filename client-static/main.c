@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 		return supervise_main(argv);
 	if (argc > 0 && is_named(argv[0], "udhcpc-event"))
 		return dhcp_event_main(argc, argv);
-	if (options_parse(argc, argv, &command, &why))
+	if (arguments_parse(argc, argv, &command, &why))
 		die(why.exit_code, "%s", why.text);
 	if (*command.unknown_options)
 		log_line("/etc/nbdtab: %s: not known and passed over; for your own use begin with "

@@ -129,7 +129,7 @@ static int parse(char *word, char *option)
 {
 	char *argv[] = {"nbd-client", word, option, NULL};
 
-	return options_parse(option ? 3 : 2, argv, &command, &why);
+	return arguments_parse(option ? 3 : 2, argv, &command, &why);
 }
 
 static void a_device_alone_is_looked_up(void **state)

@@ -32,7 +32,7 @@ static int parse(const char *line)
 	snprintf(text, sizeof(text), "%s", line);
 	for (char *word = strtok(text, " "); word && argc < WORDS; word = strtok(NULL, " "))
 		argv[argc++] = word;
-	return options_parse(argc, argv, &command, &why);
+	return arguments_parse(argc, argv, &command, &why);
 }
 
 static const struct attach_job *good(const char *line)

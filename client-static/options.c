@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The command line becomes a command. One table drives parsing, the help text
- * and the test that compares both with the manual. Forms are those of the usual
- * nbd-client: long names behind one dash or two, abbreviated where unique,
- * values behind "=" or as the next word, letters in clusters, and the bs= and
- * timeout= words of old.
+ * The options and what each does to a command. One table drives the command line
+ * (arguments.c), nbdtab, the help text and the test that compares it with the
+ * manual.
  */
 #include "client-static/client.h"
 
@@ -14,10 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/nbd-proto.h"
-
 enum {
-	WORDS_MAX = 3, /* HOST PORT DEVICE */
 	HELP_COLUMN = 28,
 };
 
@@ -33,8 +28,7 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct failure *why, con
 	return -EINVAL;
 }
 
-/* A decimal number from 0 to most; with units also k, M, G and T for powers of 1024. */
-static int parse_number(const char *text, bool units, uint64_t most, uint64_t *ret)
+int options_number(const char *text, bool units, uint64_t most, uint64_t *ret)
 {
 	static const char letters[] = "kmgt";
 	uint64_t number = 0;
@@ -91,7 +85,7 @@ static int set_block_size(struct command *command, const char *value, struct fai
 {
 	uint64_t bytes;
 
-	if (parse_number(value, true, 4096, &bytes) || bytes < 512 || (bytes & (bytes - 1)))
+	if (options_number(value, true, 4096, &bytes) || bytes < 512 || (bytes & (bytes - 1)))
 		return refuse(why, "-block-size %s: must be 512, 1024, 2048 or 4096", value);
 	command->job.block_size_bytes = (uint32_t)bytes;
 	return 0;
@@ -99,7 +93,7 @@ static int set_block_size(struct command *command, const char *value, struct fai
 
 static int set_size(struct command *command, const char *value, struct failure *why)
 {
-	if (parse_number(value, true, INT64_MAX, &command->job.size_bytes) ||
+	if (options_number(value, true, INT64_MAX, &command->job.size_bytes) ||
 	    !command->job.size_bytes)
 		return refuse(why, "-size %s: must be a number of bytes, k, M, G or T may follow",
 			      value);
@@ -117,7 +111,7 @@ static int set_connections(struct command *command, const char *value, struct fa
 {
 	uint64_t count;
 
-	if (parse_number(value, false, CONNECTIONS_MAX, &count) || !count)
+	if (options_number(value, false, CONNECTIONS_MAX, &count) || !count)
 		return refuse(why, "-connections %s: must be from 1 to %d", value, CONNECTIONS_MAX);
 	command->job.connections = (uint32_t)count;
 	return 0;
@@ -141,7 +135,7 @@ static int set_io_timeout(struct command *command, const char *value, struct fai
 {
 	uint64_t most = attach_dead_timeout_max_s();
 
-	if (parse_number(value, false, most, &command->job.io_timeout_s))
+	if (options_number(value, false, most, &command->job.io_timeout_s))
 		return refuse(why, "-timeout %s: must be seconds, from 0 (never) to %llu", value,
 			      (unsigned long long)most);
 	return 0;
@@ -151,7 +145,7 @@ static int set_dead_timeout(struct command *command, const char *value, struct f
 {
 	uint64_t most = attach_dead_timeout_max_s();
 
-	if (parse_number(value, false, most, &command->job.dead_timeout_s))
+	if (options_number(value, false, most, &command->job.dead_timeout_s))
 		return refuse(why, "-dead-timeout %s: must be seconds, from 0 to %llu", value,
 			      (unsigned long long)most);
 	command->job.has_dead_timeout = true;
@@ -162,7 +156,8 @@ static int set_tcp_timeout(struct command *command, const char *value, struct fa
 {
 	uint64_t seconds;
 
-	if (parse_number(value, false, TCP_TIMEOUT_MAX_S, &seconds) || seconds < TCP_TIMEOUT_MIN_S)
+	if (options_number(value, false, TCP_TIMEOUT_MAX_S, &seconds) ||
+	    seconds < TCP_TIMEOUT_MIN_S)
 		return refuse(why, "-tcp-timeout %s: must be seconds, from %d to %d", value,
 			      TCP_TIMEOUT_MIN_S, TCP_TIMEOUT_MAX_S);
 	command->job.tcp_timeout_s = (uint32_t)seconds;
@@ -331,247 +326,6 @@ const struct option_row option_table[] = {
 	{"priority", 'y', "TEXT", NULL, no_tls},
 	{0},
 };
-
-/* The command line while it is read: words are what is no option. */
-struct reading {
-	char **argv; /* the rest, ends with NULL */
-	struct command *command;
-	const char *words[WORDS_MAX];
-	size_t word_count;
-	bool has_name;
-};
-
-static const struct option_row *find_letter(char letter)
-{
-	for (const struct option_row *row = option_table; row->name; row++) {
-		if (row->letter == letter)
-			return row;
-	}
-	return NULL;
-}
-
-/* The row with that name, or the only one that begins so. */
-static const struct option_row *find_name(const char *name, size_t length, bool *ret_ambiguous)
-{
-	const struct option_row *found = NULL;
-
-	*ret_ambiguous = false;
-	for (const struct option_row *row = option_table; length > 1 && row->name; row++) {
-		if (strncmp(row->name, name, length))
-			continue;
-		if (strlen(row->name) == length) {
-			*ret_ambiguous = false;
-			return row;
-		}
-		*ret_ambiguous = found != NULL;
-		found = row;
-	}
-	return found;
-}
-
-/* value is NULL when none was given with the option; then it is the next word. */
-static int apply(struct reading *reading, const struct option_row *row, const char *value,
-		 struct failure *why)
-{
-	if (!row->apply)
-		return refuse(why, "-%s: %s", row->name, row->help);
-	if (!row->argument && value)
-		return refuse(why, "-%s takes no value, \"%s\" was given", row->name, value);
-	if (row->argument && !value)
-		value = *reading->argv ? *reading->argv++ : NULL;
-	if (row->argument && !value)
-		return refuse(why, "-%s needs a value: -%s %s", row->name, row->name,
-			      row->argument);
-	reading->has_name |= row->apply == set_name;
-	return row->apply(reading->command, value, why);
-}
-
-/* A cluster of letters, the last of which may have a value. */
-static int take_letters(struct reading *reading, const char *letters, struct failure *why)
-{
-	for (const char *c = letters; *c; c++) {
-		const struct option_row *row = find_letter(*c);
-		int err;
-
-		if (!row)
-			return refuse(why, "option -%s is not known; -help lists them", letters);
-		if (row->argument && c[1])
-			return apply(reading, row, c + 1 + (c[1] == '='), why);
-		err = apply(reading, row, NULL, why);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int take_option(struct reading *reading, const char *text, struct failure *why)
-{
-	bool two_dashes = text[1] == '-', ambiguous;
-	const char *name = text + 1 + two_dashes;
-	size_t length = strcspn(name, "=");
-	const struct option_row *row = find_name(name, length, &ambiguous);
-
-	if (ambiguous)
-		return refuse(why, "option %s is ambiguous; write it in full", text);
-	if (row)
-		return apply(reading, row, name[length] ? name + length + 1 : NULL, why);
-	if (two_dashes || !*name)
-		return refuse(why, "option %s is not known; -help lists them", text);
-	return take_letters(reading, name, why);
-}
-
-static int take_word(struct reading *reading, const char *text, struct failure *why)
-{
-	if (!strncmp(text, "bs=", strlen("bs=")))
-		return set_block_size(reading->command, text + strlen("bs="), why);
-	if (!strncmp(text, "timeout=", strlen("timeout=")))
-		return set_io_timeout(reading->command, text + strlen("timeout="), why);
-	if (reading->word_count == WORDS_MAX)
-		return refuse(why, "\"%s\" is one word too many after %s %s %s", text,
-			      reading->words[0], reading->words[1], reading->words[2]);
-	reading->words[reading->word_count++] = text;
-	return 0;
-}
-
-static int read_words(struct reading *reading, struct failure *why)
-{
-	bool options_end = false;
-
-	while (*reading->argv) {
-		const char *text = *reading->argv++;
-		int err;
-
-		if (!options_end && !strcmp(text, "--")) {
-			options_end = true;
-			continue;
-		}
-		err = !options_end && *text == '-' ? take_option(reading, text, why)
-						   : take_word(reading, text, why);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int take_uri(struct reading *reading, const char *text, struct failure *why)
-{
-	static struct target target; /* too large for a stack beside the caller's */
-	char clause[256];
-
-	if (*reading->command->job.target.unix_path)
-		return refuse(why, "%s: -unix and a URI do not go together", text);
-	if (uri_parse(text, &target, clause, sizeof(clause)))
-		return refuse(why, "%s: %s", text, clause);
-	if (reading->has_name && *target.export_name)
-		return refuse(why, "%s: names an export, and so does -name; give one", text);
-	if (reading->has_name)
-		strcpy(target.export_name, reading->command->job.target.export_name);
-	reading->command->job.target = target;
-	return 0;
-}
-
-static int take_host(struct target *target, const char *host, const char *port, struct failure *why)
-{
-	uint64_t number = NBD_DEFAULT_PORT;
-
-	if (port && (parse_number(port, false, UINT16_MAX, &number) || !number))
-		return refuse(why, "port \"%s\" is not a number from 1 to 65535", port);
-	if (!*host)
-		return refuse(why, "the host name is empty");
-	target->port = (uint16_t)number;
-	return copy_text(target->host, sizeof(target->host), host, "host name", why);
-}
-
-/* The words that say where the export is: none with -unix, a URI, or HOST [PORT]. */
-static int take_target(struct reading *reading, size_t count, struct failure *why)
-{
-	struct target *target = &reading->command->job.target;
-
-	if (count > 0 && uri_is_meant(reading->words[0]) && count == 1)
-		return take_uri(reading, reading->words[0], why);
-	if (count > 0 && uri_is_meant(reading->words[0]))
-		return refuse(why, "\"%s\" is one word too many after a URI", reading->words[1]);
-	if (*target->unix_path && count > 0)
-		return refuse(why, "-unix takes the place of HOST and PORT; \"%s\" is too many",
-			      reading->words[0]);
-	if (*target->unix_path)
-		return 0;
-	if (count > 2)
-		return refuse(why, "\"%s\" is one word too many", reading->words[2]);
-	if (count == 0)
-		return refuse(why, "the server is missing: HOST [PORT] DEVICE or nbd://HOST/EXPORT "
-				   "DEVICE; -help tells more");
-	return take_host(target, reading->words[0], count > 1 ? reading->words[1] : NULL, why);
-}
-
-static int take_attach(struct reading *reading, struct failure *why)
-{
-	struct attach_job *job = &reading->command->job;
-	size_t count = reading->word_count;
-	int err;
-
-	if (count == 0)
-		return take_target(reading, 0, why);
-	if (count == 1 && !*job->target.unix_path)
-		return refuse(why, "%s: the device is missing: write it last, as /dev/nb0",
-			      reading->words[0]);
-	err = names_parse(reading->words[count - 1], &job->device_index, why);
-	if (!err)
-		err = take_target(reading, count - 1, why);
-	if (!err && job->no_negotiation && !job->size_bytes)
-		return refuse(why, "-preinit needs -size: no server will tell it");
-	return err;
-}
-
-/* A device alone: nbdtab says the rest, and what the command line says besides goes before. */
-static int take_nbdtab(char **argv, struct reading *reading, struct failure *why)
-{
-	struct command *command = reading->command;
-	uint32_t index;
-	int err;
-
-	if (reading->word_count != 1 || *command->job.target.unix_path ||
-	    names_parse(reading->words[0], &index, why))
-		return 1;
-	memset(command, 0, sizeof(*command));
-	err = nbdtab_find(index, command, why);
-	if (err)
-		return err;
-	command->job.device_index = index;
-	*reading = (struct reading){.argv = argv, .command = command};
-	return read_words(reading, why);
-}
-
-int options_parse(int argc, char **argv, struct command *ret, struct failure *why)
-{
-	struct reading reading = {.argv = argv + (argc > 0), .command = ret};
-	int err;
-
-	memset(ret, 0, sizeof(*ret));
-	ret->job.target.port = NBD_DEFAULT_PORT;
-	err = read_words(&reading, why);
-	if (err)
-		return err;
-	if (ret->as_json && ret->action != ACTION_STATUS && ret->action != ACTION_DOCTOR)
-		return refuse(why, "-json goes with -status or -doctor");
-	switch (ret->action) {
-	case ACTION_ATTACH:
-		err = take_nbdtab(argv + (argc > 0), &reading, why);
-		return err == 1 ? take_attach(&reading, why) : err;
-	case ACTION_LIST:
-		return take_target(&reading, reading.word_count, why);
-	case ACTION_EXPLAIN:
-		ret->explain.root_path = reading.words[0];
-		ret->explain.next_server = reading.words[1];
-		return reading.word_count <= 2
-			       ? 0
-			       : refuse(why, "\"%s\" is one word too many", reading.words[2]);
-	default:
-		return reading.word_count == 0
-			       ? 0
-			       : refuse(why, "\"%s\" is one word too many", reading.words[0]);
-	}
-}
 
 static void print(int fd, const char *text)
 {
