@@ -9,7 +9,7 @@ KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the rese
 guest() {
 	loss 5
 	drain_objects
-	swap_drained 96 15
+	swap_drained 512 15
 	failed=$(drops failed 'tcp_(fragment|write_xmit|mtu_probe|trim_head)')
 	[ "$failed" = 0 ] || fail "$failed allocations of TCP's timers and ACKs failed"
 	[ "$(drain_saw written_pages)" -ge 256 ] ||

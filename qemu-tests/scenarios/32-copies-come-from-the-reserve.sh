@@ -7,7 +7,7 @@ KERNELS="6.12 6.1"
 KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the reserve
 
 guest() {
-	swap_drained 96 15
+	swap_drained 512 15
 	dropped=$(drops dropped 'validate_xmit_skb.*')
 	[ "$dropped" = 0 ] || fail "$dropped packets of the device's socket were dropped uncopied"
 	[ "$(drain_saw written_pages)" -ge 256 ] ||
