@@ -198,17 +198,17 @@ drain_saw() { # NAME
 # reserves as the kernel made them. A process fills memory meanwhile. The drain begins when it has
 # 24 MiB, so that what is given back at the end is enough to judge with, whatever hangs. Until then
 # the shell asks for no memory, since it might wait for it for ever; nor must the command that may
-# come before the wait. Another one may come before the drain.
+# come before the wait. Another one may come before the process.
 swap_drained() { # PAGES SECONDS [COMMAND [COMMAND-BEFORE]]
 	network
 	nbd-client -N swap -swap -reserve keep 10.0.2.2 "$port" /dev/nb0
 	mkswap /dev/nb0
 	swapon /dev/nb0
 	load_memdrain
+	"${4-:}"
 	hog 400M 600 7<&- & # what a scenario holds open there, it alone holds
 	hog=$!
 	until [ "$(awk '/^VmRSS/ { print $2 }' /proc/$hog/status)" -ge 24576 ]; do usleep 20000; done
-	"${4-:}"
 	drain "$1" "$2"
 	"${3-:}"
 	# shellcheck disable=SC3045 # busybox has it

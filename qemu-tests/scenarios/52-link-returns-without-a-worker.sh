@@ -7,7 +7,7 @@ KERNELS="6.12 6.1"
 KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the reserve
 
 host() {
-	wait_event filled
+	wait_event attached
 	link_set off
 	expect_console 'memdrain: holding: '
 	let_pass 2
@@ -15,8 +15,8 @@ host() {
 }
 
 link_goes() {
-	say filled
-	until [ "$(cat /sys/class/net/eth0/operstate)" = down ]; do usleep 20000; done
+	say attached
+	until [ "$(cat /sys/class/net/eth0/carrier)" = 0 ]; do usleep 20000; done
 }
 
 guest() {
