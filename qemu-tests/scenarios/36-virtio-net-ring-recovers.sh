@@ -3,7 +3,7 @@
 DESCRIPTION="virtio_net goes on after the ring could not be filled even from the reserve"
 ROOT=ram SWAP=2G MEM=192M TIMEOUT=90
 APPEND=rootfstype=ramfs # the programs themselves are not swapped out
-KERNELS="6.12 6.1"
+KERNELS='' # whether the ring runs short is not sure yet: by name only
 KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the reserve
 
 # The reserve is not empty any more: pages of a file that only this shell has open become free. The
@@ -11,7 +11,7 @@ KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the rese
 refill_reserve() {
 	# shellcheck disable=SC3045 # busybox has it
 	! read -r -t 4 event <&9 || fail "$event: nothing was to be told"
-	echo 96 15 >&6
+	echo 512 15 >&6
 	exec 7<&-
 }
 
@@ -22,7 +22,7 @@ read_on() {
 }
 
 guest() {
-	dd if=/dev/zero of=/file bs=1M count=1
+	dd if=/dev/zero of=/file bs=1M count=4
 	exec 7</file
 	rm /file
 	read_on 7<&- &
