@@ -4,6 +4,38 @@
 
 #include <linux/kobject.h>
 
+/* What is taken, and what was seen of the free lists since the drain began. See pages.c. */
+struct page_counts {
+	unsigned long goal_pages; /* what shall be left */
+	unsigned long held_pages, most_held_pages;
+	unsigned long lowest_free_pages, highest_free_pages;
+	unsigned long retaken_pages;	/* taken after the goal was reached */
+	unsigned long refused_pages;	/* left when an allocation failed all the same */
+	unsigned long highatomic_pages; /* that were made on demand */
+};
+
+extern struct page_counts counts;
+
+/* Finds the zones. 0, or -E2BIG when they are more than expected. */
+int pages_init(void);
+
+/*
+ * Keeps a block that the drain to come has the kernel make MIGRATE_HIGHATOMIC. May sleep.
+ * 0 or -ENOMEM.
+ */
+int pages_keep_block(void);
+
+/* Under the lock of the drain: a goal is set; all CPUs have found it reached. */
+void pages_begin(unsigned long goal_pages);
+void pages_reached(void);
+
+/*
+ * In a tick, under the lock of the drain. reach_goal brings the free lists to the goal and give
+ * gives back; false when it takes more than this tick.
+ */
+bool pages_reach_goal(void);
+bool pages_give(void);
+
 /*
  * /sys/kernel/memdrain/places, what memory has failed for since it was written to: see places.c.
  */

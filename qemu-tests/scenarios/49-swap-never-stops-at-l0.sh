@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 . qemu-tests/scenarios/48-swap-never-stops.sh
 scenario=48-swap-never-stops
-DESCRIPTION="on stock kernels with the reserve that the client sets, eight processes of 1.5 times the memory never stop"
+DESCRIPTION="on a stock kernel with the reserve that the client sets, eight processes of 1.5 times the memory never stop"
 MEM=256M
 APPEND='nbdopts=reserve=auto fills=1 hogs=8 hog=50M loss=1 seed=1'
-KERNELS="debian 6.12-stock"
+KERNELS=debian
