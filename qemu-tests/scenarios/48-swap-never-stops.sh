@@ -4,24 +4,41 @@
 # One cell of the swap campaign (qemu-tests/campaign), and its short form in `make check`: eight
 # processes, together of 1.5 times the memory, with the reserve that the boot line asks for. First
 # they only make their memory dirty, a few times: stock kernels stop most often in the moment when
-# the last free page goes and many tasks begin to write out at once while packets come in, which is
-# why the root is read meanwhile. Then every page is filled and checked.
+# the last free page goes and many tasks begin to write out at once while packets come in, or none
+# comes: the root is read meanwhile, and now and then the cable is out for 3 s, and the server stands
+# still for 3 s. Then every page is filled and checked.
 # 49-* and the campaign give other values to MEM, SMP, NIC and APPEND. An allocation that failed
 # with a warning is no failure here: what counts is that all go on.
-DESCRIPTION="eight processes of 1.5 times the memory never stop, with no reserve set and 1 % of packets lost"
+DESCRIPTION="eight processes of 1.5 times the memory never stop, with no reserve set, 1 % of packets lost, and link and server away for 3 s"
 MEM=96M
-APPEND='nbdopts=reserve=keep fills=3 hogs=8 hog=18M loss=1 seed=1'
+APPEND='nbdopts=reserve=keep fills=3 hogs=8 hog=18M loss=1 outages=1 seed=1'
 KERNEL_ALLOW='page allocation failure|Call Trace:'
 KERNELS="6.12 6.1"
 
 host() {
 	wait_event hog
 	deadline_in 150
+	disturb "$(boot_word outages <<<"$APPEND")"
 	watch_hog
 }
 
-boot_word() { # KEY
-	sed -nE "s/.*\<$1=([^ ]+).*/\1/p" /proc/cmdline
+# Ends early when the machine does; who waits for that next judges.
+disturb() { # TIMES
+	local i
+	for ((i = 0; i < $1; i++)); do
+		! vm_wait 2 || return 0
+		link_set off
+		! vm_wait 3 || return 0
+		link_set on
+		! vm_wait 2 || return 0
+		server_pause
+		! vm_wait 3 || i=$1
+		server_resume
+	done
+}
+
+boot_word() { # KEY <BOOT-LINE
+	sed -nE "s/.*\<$1=([^ ]+).*/\1/p"
 }
 
 read_root() {
@@ -45,14 +62,14 @@ run_hogs() { # NUMBER SIZE SECONDS|fill SEED
 guest() {
 	expect_root nbd0
 	expect_swap /dev/nb1
-	size=$(boot_word hog)
-	loss_percent=$(boot_word loss)
+	size=$(boot_word hog </proc/cmdline)
+	loss_percent=$(boot_word loss </proc/cmdline)
 	[ "$loss_percent" = 0 ] || loss "$loss_percent"
 	swap-watch nbd1 3 &
 	say hog
 	read_root &
-	hogs=$(boot_word hogs) seed=$(boot_word seed) failed=0
-	for fill in $(seq "$(boot_word fills)"); do
+	hogs=$(boot_word hogs </proc/cmdline) seed=$(boot_word seed </proc/cmdline) failed=0
+	for fill in $(seq "$(boot_word fills </proc/cmdline)"); do
 		[ "$failed" != 0 ] || run_hogs "$hogs" "$size" fill "$seed$fill" || failed=$?
 		echo "hog: pass of $fill fills"
 	done

@@ -4,5 +4,5 @@
 scenario=48-swap-never-stops
 DESCRIPTION="with a card of type rtl8139, one CPU and 64 MiB eight processes of 1.5 times the memory never stop"
 NIC=rtl8139 MEM=64M SMP=1
-APPEND='nbdopts=reserve=keep fills=3 hogs=8 hog=12M loss=1 seed=1'
+APPEND='nbdopts=reserve=keep fills=3 hogs=8 hog=12M loss=1 outages=0 seed=1'
 KERNELS="6.12 6.1"
