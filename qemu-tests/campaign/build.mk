@@ -6,7 +6,7 @@
 
 CAMPAIGN_KERNELS := 6.12 6.1 6.12-stock 6.1-stock
 
-campaign-swap: $(TEST_ROOT) server initramfs $(IMAGE_DEBIAN) $(CAMPAIGN_KERNELS:%=$(B)/kernel/%/bzImage) ## stock against patched kernels, swapping: RUNS=475 [JOBS=2] [ONLY="patched l0@debian"]
+campaign-swap: $(TEST_ROOT) $(B)/qemu-tests/tsc-khz server initramfs $(IMAGE_DEBIAN) $(CAMPAIGN_KERNELS:%=$(B)/kernel/%/bzImage) ## stock against patched kernels, swapping: RUNS=475 [JOBS=2] [ONLY="patched l0@debian"]
 	$(Q)RUNS='$(RUNS)' JOBS='$(JOBS)' ONLY='$(ONLY)' qemu-tests/campaign/run
 
 # Tells a slow swap device from one that has stopped; part of the test root.

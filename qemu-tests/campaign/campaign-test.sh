@@ -48,8 +48,8 @@ for kernel in 6.12 6.1 6.12-stock 6.1-stock; do
 	kernel_image "$B/kernel/$kernel/bzImage" "$kernel.7-test"
 done
 kernel_image "$B/kernel/debian/vmlinuz" 6.1.0-7-cloud
-for file in nbd-client nbd-server qemu-tests/hog roots/test.ext4 roots/test.cpio.gz initramfs/busybox.cpio.gz \
-	initramfs/busybox-debian.cpio.gz; do
+for file in nbd-client nbd-server qemu-tests/hog qemu-tests/tsc-khz roots/test.ext4 \
+	roots/test.cpio.gz initramfs/busybox.cpio.gz initramfs/busybox-debian.cpio.gz; do
 	mkdir -p "$(dirname "$B/$file")"
 	echo "$file" >"$B/$file"
 done

@@ -18,27 +18,27 @@ KERNELS="6.12 6.1"
 host() {
 	wait_event hog
 	deadline_in 150
-	disturb "$(boot_word outages <<<"$APPEND")"
+	disturb "$(boot_word outages "$APPEND")"
 	watch_hog
 }
 
 # Ends early when the machine does; who waits for that next judges.
 disturb() { # TIMES
-	local i
-	for ((i = 0; i < $1; i++)); do
+	for _ in $(seq "$1"); do
 		! vm_wait 2 || return 0
 		link_set off
 		! vm_wait 3 || return 0
 		link_set on
 		! vm_wait 2 || return 0
 		server_pause
-		! vm_wait 3 || i=$1
+		vm_wait 3 && ended=yes || ended=no
 		server_resume
+		[ "$ended" = no ] || return 0
 	done
 }
 
-boot_word() { # KEY <BOOT-LINE
-	sed -nE "s/.*\<$1=([^ ]+).*/\1/p"
+boot_word() { # KEY BOOT-LINE
+	echo "$2" | sed -nE "s/.*\<$1=([^ ]+).*/\1/p"
 }
 
 read_root() {
@@ -62,14 +62,15 @@ run_hogs() { # NUMBER SIZE SECONDS|fill SEED
 guest() {
 	expect_root nbd0
 	expect_swap /dev/nb1
-	size=$(boot_word hog </proc/cmdline)
-	loss_percent=$(boot_word loss </proc/cmdline)
+	line=$(cat /proc/cmdline)
+	size=$(boot_word hog "$line")
+	loss_percent=$(boot_word loss "$line")
 	[ "$loss_percent" = 0 ] || loss "$loss_percent"
 	swap-watch nbd1 3 &
 	say hog
 	read_root &
-	hogs=$(boot_word hogs </proc/cmdline) seed=$(boot_word seed </proc/cmdline) failed=0
-	for fill in $(seq "$(boot_word fills </proc/cmdline)"); do
+	hogs=$(boot_word hogs "$line") seed=$(boot_word seed "$line") failed=0
+	for fill in $(seq "$(boot_word fills "$line")"); do
 		[ "$failed" != 0 ] || run_hogs "$hogs" "$size" fill "$seed$fill" || failed=$?
 		echo "hog: pass of $fill fills"
 	done
