@@ -101,6 +101,8 @@ static enum hrtimer_restart tick(struct hrtimer *timer)
 		else
 			pages_reach_goal();
 		objects_take();
+		if (!smp_processor_id())
+			receivers_look();
 		break;
 	case RELEASING:
 		if (pages_give() & objects_give())
@@ -215,6 +217,7 @@ static const struct {
 	{"ooms_held_off", &drain.ooms_held_off},
 	{"refused_pages", &counts.refused_pages},
 	{"highatomic_pages", &counts.highatomic_pages},
+	{"reception_off_ms", &reception_off_ms},
 };
 
 static ssize_t report_show(struct kobject *kobj, struct kobj_attribute *attr, char *text)

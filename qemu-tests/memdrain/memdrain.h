@@ -74,4 +74,11 @@ void workers_end(void);
 void workers_take(void);
 void workers_give(void);
 
+/*
+ * For how long a card that is up did not receive while drains held, since the module was loaded.
+ * look is called in each tick of one CPU: see receivers.c.
+ */
+extern unsigned long reception_off_ms;
+void receivers_look(void);
+
 #endif
