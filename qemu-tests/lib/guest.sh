@@ -158,6 +158,30 @@ drain_objects() {
 	echo 1 >"$memdrain/objects"
 }
 
+uptime_s() {
+	cut -d. -f1 /proc/uptime
+}
+
+# Looks again and again whether COMMAND is true; false when it is not within so many seconds.
+within() { # SECONDS COMMAND...
+	local end_s=$(($(uptime_s) + $1))
+	shift
+	until "$@"; do
+		[ "$(uptime_s)" -lt "$end_s" ] || return
+		usleep 100000
+	done
+}
+
+# The line of /proc/net/tcp that has the one connection to the server.
+connection() {
+	grep " 0202000A:$(printf %04X "$port") 01 " /proc/net/tcp
+}
+
+# Its timer is the one that probes a closed window: all buffers on the way are full.
+connection_is_full() {
+	connection | grep -qE ' 01 [0-9A-F:]+ 04:'
+}
+
 # A drain also leaves no worker free for what is queued to the kernel's common workqueues.
 drain_workers() {
 	load_memdrain

@@ -18,18 +18,19 @@ watermark_pages() {
 	awk '$1 == "min" { pages += $2 } END { print pages }' /proc/zoneinfo
 }
 
-# Waits until the timer of the connection is the one that probes a closed window, so that the send
-# queue is as long as it becomes; prints its length.
+# Prints how long the send queue becomes.
 queue_bytes() {
 	local line
-	timeout 60 sh -c "
-		until grep -qE ' 0202000A:$(printf %04X "$port") 01 [0-9A-F:]+ 04:' /proc/net/tcp; do
-			sleep 0.2
-		done" || return
-	line=$(grep " 0202000A:$(printf %04X "$port") 01 " /proc/net/tcp)
+	within 60 connection_is_full || return
+	line=$(connection)
 	# shellcheck disable=SC2086 # its fields
 	set -- $line
 	echo $((0x${5%:*}))
+}
+
+watermark_is_back() {
+	after_pages=$(watermark_pages)
+	[ "$after_pages" = "$before_pages" ]
 }
 
 guest() {
@@ -53,10 +54,6 @@ guest() {
 		fail "the min watermarks were $before_pages pages, and with the socket $attached_pages"
 
 	nbd-client -d /dev/nb0
-	for _ in $(seq 50); do
-		after_pages=$(watermark_pages)
-		[ "$after_pages" != "$before_pages" ] || return 0
-		sleep 0.2
-	done
-	fail "the min watermarks were $before_pages pages, and are $after_pages without a socket"
+	within 10 watermark_is_back ||
+		fail "the min watermarks were $before_pages pages, and are $after_pages without a socket"
 }

@@ -16,22 +16,14 @@ host() {
 # Seconds until the timer of the device's connection fires, as /proc/net/tcp tells it.
 timer_s() {
 	local line
-	line=$(grep " 0202000A:$(printf %04X "$port") 01 " /proc/net/tcp)
+	line=$(connection)
 	# shellcheck disable=SC2086 # its fields
 	set -- $line
 	echo $((0x${6#*:} / 100))
 }
 
-uptime_s() {
-	cut -d. -f1 /proc/uptime
-}
-
-# The backoff doubles for as long as it may; one that waits 20 s more will do.
-outage() {
-	end_s=$(($(uptime_s) + 55))
-	until [ "$(timer_s)" -ge 20 ] || [ "$(uptime_s)" -ge "$end_s" ]; do
-		sleep 1
-	done
+timer_is_far_off() {
+	[ "$(timer_s)" -ge 20 ]
 }
 
 write_data() {
@@ -50,15 +42,12 @@ guest() {
 	say attached
 	wait_event cut
 	write_data &
-	outage
+	# The backoff doubles for as long as it may; one that waits 20 s more will do.
+	within 55 timer_is_far_off || echo "the timer has $(timer_s) s to wait"
 	left_s=$(timer_s)
 	say waited
 	wait_event mended
-	end_s=$(($(uptime_s) + 10))
-	until [ -e /run/written ]; do
-		[ "$(uptime_s)" -le "$end_s" ] ||
-			fail "no I/O 10 s after the link returned: the timer had $left_s s to wait then"
-		sleep 0.2
-	done
+	within 11 [ -e /run/written ] ||
+		fail "no I/O 10 s after the link returned: the timer had $left_s s to wait then"
 	dd if=/dev/nb0 bs=64k skip=1 count=1 iflag=direct | cmp - /tmp/data
 }

@@ -13,15 +13,6 @@ host() {
 	tell resumed
 }
 
-# The timer of the connection is the one that probes a closed window: every buffer on the way is
-# full, and the next request is at the send buffer.
-wait_full() {
-	timeout 60 sh -c "
-		until grep -qE ' 0202000A:$(printf %04X "$port") 01 [0-9A-F:]+ 04:' /proc/net/tcp; do
-			sleep 0.2
-		done"
-}
-
 guest() {
 	network
 	nbd-client -N swap -swap -reserve keep 10.0.2.2 "$port" /dev/nb0
@@ -30,7 +21,7 @@ guest() {
 	say attached
 	wait_event paused
 	dd if=/tmp/data of=/dev/nb0 bs=1M conv=fsync &
-	wait_full || full=no
+	within 60 connection_is_full || full=no # else the next request is at the send buffer
 	sleepers=$(grep -l sk_stream_wait_memory /proc/[0-9]*/stack) || :
 	for stack in $sleepers; do
 		name=$(cat "${stack%stack}comm")
