@@ -51,6 +51,7 @@ server_run() { # ARGUMENT...
 	offset=$(stat -c %s "$dir/server.log")
 	setpriv --pdeathsig KILL "$build/nbd-server" -n "$@" 2>>"$dir/server.log" </dev/null &
 	server_pid=$!
+	disown # else the shell tells of each that is killed
 	port=$(timeout "$((10 * scale))" \
 		tail -c "+$((offset + 1))" -s 0.1 --pid="$server_pid" -f "$dir/server.log" |
 		sed -nE '/: ready: listening on /{s/.*:([0-9]+)$/\1/p;q}')
