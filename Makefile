@@ -15,6 +15,7 @@ INSTALL_BIN   := $(DESTDIR)$(PREFIX)/sbin
 INSTALL_MAN   := $(DESTDIR)$(PREFIX)/share/man
 INSTALL_UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
 INSTALL_UDEV  := $(DESTDIR)$(PREFIX)/lib/udev/rules.d
+INSTALL_DRACUT := $(DESTDIR)/usr/lib/dracut/modules.d/50nbd
 INSTALL_BASH  := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 UNITS         := nbd@.service nbd.service dev-nb1.swap
 SERVER_UNITS  := nbd-server.service
@@ -88,11 +89,13 @@ install: client server floppy-tools ## install programs, manual pages, units and
 	$(Q)$(foreach u,$(SERVER_UNITS),sed 's,@SBIN@,$(PREFIX)/sbin,' server/systemd/$(u) >$(INSTALL_UNITS)/$(u);)
 	$(Q)install -m 644 client-static/systemd/60-nbd-client.rules $(INSTALL_UDEV)
 	$(Q)install -m 644 client-static/completion/nbd-client $(INSTALL_BASH)
+	$(Q)install -D -m 755 -t $(INSTALL_DRACUT) initramfs/dracut/*.sh
 	$(Q)$(foreach m,$(MAN_PAGES),install -m 644 $(m) $(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)));)
 
 uninstall: ## remove what install put there
 	$(Q)rm -f $(addprefix $(INSTALL_BIN)/,nbd-client nbd-server swapsafe-floppy)
 	$(Q)rm -f $(UNITS:%=$(INSTALL_UNITS)/%) $(SERVER_UNITS:%=$(INSTALL_UNITS)/%) $(INSTALL_UDEV)/60-nbd-client.rules $(INSTALL_BASH)/nbd-client
+	$(Q)rm -rf $(INSTALL_DRACUT)
 	$(Q)rm -f $(foreach m,$(MAN_PAGES),$(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)))
 
 clean: ## remove what was compiled, keep kernels, downloads and root images

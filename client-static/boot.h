@@ -73,6 +73,7 @@ struct boot_line {
 	bool has_root_device;		 /* the line says root_index and root_partition */
 	uint32_t root_index, swap_index; /* N of /dev/nbN */
 	uint32_t root_partition;	 /* M of /dev/nbNpM; 0: the device has no partitions */
+	char root_elsewhere[128];	 /* what root= names when that is on the device, "" else */
 	struct nbd_opts opts;
 	struct ip_config ip;
 	char boot_mac[18]; /* of BOOTIF=, "" or lower case with colons */
@@ -233,11 +234,13 @@ int filesystem_probe(int fd, struct filesystem *ret);
 /* root.c */
 
 /*
- * Mounts device below /root as the line says and checks that the init is there.
+ * Mounts device at mount_point, a string that stays, as the line says, and
+ * checks that the init is there.
  * kernel_name is the kernel's own name of the device, by which udev and systemd
  * know it: /proc/mounts will show it.
  */
-int root_mount(const struct boot_line *line, const char *device, const char *kernel_name);
+int root_mount(const struct boot_line *line, const char *device, const char *kernel_name,
+	       const char *mount_point);
 
 /* Unmounts what root_mount() left behind when a later stage failed. */
 void root_unmount(void);
@@ -273,6 +276,65 @@ void rescue_shell(void);
  * stops when it returns other than 0, and returns that, or -errno.
  */
 int directory_each(int dir_fd, int (*entry)(int dir_fd, const char *name, void *data), void *data);
+
+/* boot.c: network, swap, root */
+
+/* All zero but mount_point is a boot that has done nothing yet. */
+struct boot {
+	struct boot_line line;
+	struct boot_identity identity;
+	const char *mount_point; /* of the root */
+	bool has_network, has_swap, was_rescued;
+	unsigned int failures;
+};
+
+/* Reads /proc/cmdline; 0 or EXIT_PERMANENT. */
+int boot_read_line(struct boot_line *ret);
+
+/*
+ * Does what boot->line asks for and is not done yet. 0 when root is mounted, or
+ * attached when it is elsewhere; else an exit code.
+ */
+int boot_attempt(struct boot *boot);
+
+/* After an attempt that ended with exit_code: how long to wait for the next one. */
+int boot_delay_s(struct boot *boot, int exit_code);
+
+/* initramfs.c: the same in an initramfs of another make */
+
+enum initramfs_stage {
+	INITRAMFS_CLAIM,   /* is the boot line for us */
+	INITRAMFS_MOUNT,   /* attach swap and root, and mount the root */
+	INITRAMFS_RELEASE, /* swap off, flush, detach; when the root is not mounted any more */
+};
+
+/*
+ * Does the stage of -boot. CLAIM: 0 when the kernel command line is for us, 1
+ * when it names no NBD device, EXIT_PERMANENT when it is refused. MOUNT returns
+ * when the root is mounted at mount_point, or when root= is something else on
+ * the attached device, which the caller then mounts; it never gives up. RELEASE:
+ * 0, or EXIT_TEMPORARY when a device is still in use.
+ */
+int initramfs_run(enum initramfs_stage stage, const char *mount_point);
+
+/* release.c: the end of a machine */
+
+/*
+ * Takes every attached device whose file system is unmounted from use: swap off
+ * when memory can hold what is in it, flush, detach. 0, or EXIT_TEMPORARY when
+ * a device is still in use.
+ */
+int release_all(void);
+
+/*
+ * Leaves this program as /run/initramfs/shutdown, which systemd-shutdown(8)
+ * executes at the end; nothing when root, if that is known and not NULL, has no
+ * systemd.
+ */
+void release_prepare(const char *root);
+
+/* That program: process 1, the old root below /oldroot, argv[1] the way to end. */
+_Noreturn void initramfs_shutdown(int argc, char **argv);
 
 /* init.c: PID 1 of the image, with the arguments that the kernel gave. */
 _Noreturn void init_main(char **argv);

@@ -121,6 +121,7 @@ enum action {
 	ACTION_STATUS,
 	ACTION_EXPLAIN,
 	ACTION_DOCTOR,
+	ACTION_BOOT,
 	ACTION_HELP,
 	ACTION_VERSION,
 };
@@ -130,6 +131,7 @@ struct command {
 	enum action action;
 	struct attach_job job;	  /* device_index alone for CHECK and DISCONNECT, target for LIST */
 	bool as_json;		  /* of STATUS */
+	const char *boot_stage;	  /* of BOOT: claim, release, or the directory of the root */
 	char unknown_options[64]; /* of nbdtab, passed over; "" when there were none */
 	struct {
 		const char *line, *root_path, *next_server; /* the latter two may be NULL */

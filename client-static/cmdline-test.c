@@ -57,6 +57,7 @@ static const char *describe(const struct boot_line *l)
 	ADD(l->ip.host_name[0], " host=%s", l->ip.host_name);
 	ADD(l->ip.device[0], " device=%s", l->ip.device);
 	ADD(l->boot_mac[0], " mac=%s", l->boot_mac);
+	ADD(l->root_elsewhere[0], " elsewhere=%s", l->root_elsewhere);
 	ADD(l->root_fstype[0], " type=%s", l->root_fstype);
 	ADD(l->root_flags[0], " flags=%s", l->root_flags);
 	ADD(l->root_rw, " rw");
@@ -72,6 +73,9 @@ static const struct {
 } good[] = {
 	{"root=nbd://10.0.2.2/r", "root=10.0.2.2,10809,r"},
 	{"root=nbd://10.0.2.2:1234/r", "root=10.0.2.2,1234,r"},
+	{"netroot=nbd://s/r root=LABEL=x", "root=s,10809,r elsewhere=LABEL=x"},
+	{"nbdroot=s,r root=UUID=1-2", "root=s,10809,r elsewhere=UUID=1-2"},
+	{"root=/dev/mapper/v-root netroot=nbd:s:r", "root=s,10809,r elsewhere=/dev/mapper/v-root"},
 	{"root=nbd://server.example/a/b", "root=server.example,10809,a/b"},
 	{"root=nbd://server", "root=server,10809,"},
 	{"root=nbd://[fd00::1]:9/r", "root=fd00::1,9,r"},

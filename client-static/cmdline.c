@@ -64,6 +64,18 @@ int cmdline_next(char **line, char **ret_name, char **ret_value)
 	return *ret_value || strcmp(*ret_name, "--") != 0;
 }
 
+static int copy_text(const struct reading *r, char *ret, size_t size, const char *name,
+		     const char *value)
+{
+	if (!*value)
+		return cmdline_refuse(r, "%s= has no value", name);
+	if (strlen(value) >= size)
+		return cmdline_refuse(r, "%s=%.40s...: longer than %zu characters", name, value,
+				      size - 1);
+	memcpy(ret, value, strlen(value) + 1);
+	return 0;
+}
+
 static int parse_root(struct reading *r, const char *name, const char *value)
 {
 	if (strncmp(value, "nbd://", strlen("nbd://")) == 0)
@@ -82,10 +94,8 @@ static int parse_root(struct reading *r, const char *name, const char *value)
 				      name, value);
 	if (value[0] == '/' || strncmp(value, "UUID=", 5) == 0 ||
 	    strncmp(value, "LABEL=", 6) == 0 || strncmp(value, "PART", 4) == 0)
-		return cmdline_refuse(r,
-				      "%s=%.80s: a local disk; this image mounts a network block "
-				      "device: write " CANONICAL,
-				      name, value);
+		return copy_text(r, r->line->root_elsewhere, sizeof(r->line->root_elsewhere), name,
+				 value);
 	return cmdline_refuse(r, "%s=%.80s: not an nbd:// address; write " CANONICAL, name, value);
 }
 
@@ -142,18 +152,6 @@ static int parse_nameserver(struct reading *r, const char *name, const char *val
 	if (inet_pton(AF_INET, value, dns) != 1)
 		return cmdline_refuse(r, "%s=%.80s: wants an IPv4 address", name, value);
 	r->dns_count++;
-	return 0;
-}
-
-static int copy_text(const struct reading *r, char *ret, size_t size, const char *name,
-		     const char *value)
-{
-	if (!*value)
-		return cmdline_refuse(r, "%s= has no value", name);
-	if (strlen(value) >= size)
-		return cmdline_refuse(r, "%s=%.40s...: longer than %zu characters", name, value,
-				      size - 1);
-	memcpy(ret, value, strlen(value) + 1);
 	return 0;
 }
 
@@ -455,6 +453,11 @@ static int finish(struct reading *r)
 	if (err)
 		return err;
 	finish_network(r);
+	if (line->root_source == ROOT_MISSING && *line->root_elsewhere)
+		return cmdline_refuse(r,
+				      "root=%.80s: a local disk; this image mounts a network block "
+				      "device: write " CANONICAL,
+				      line->root_elsewhere);
 	if (line->root_source == ROOT_MISSING && line->has_root_device)
 		return cmdline_refuse(r, "root= names a device and no server; write " CANONICAL);
 	if (line->root_source == ROOT_MISSING)

@@ -19,6 +19,15 @@ static int print_version(void)
 	return write(STDOUT_FILENO, text, strlen(text)) < 0 ? EXIT_PERMANENT : 0;
 }
 
+static int run_boot(const char *stage)
+{
+	if (!strcmp(stage, "claim"))
+		return initramfs_run(INITRAMFS_CLAIM, NULL);
+	if (!strcmp(stage, "release"))
+		return initramfs_run(INITRAMFS_RELEASE, NULL);
+	return initramfs_run(INITRAMFS_MOUNT, stage);
+}
+
 static int run_command(const struct command *command)
 {
 	switch (command->action) {
@@ -35,6 +44,8 @@ static int run_command(const struct command *command)
 	case ACTION_EXPLAIN:
 		return explain_run(command->explain.line, command->explain.root_path,
 				   command->explain.next_server);
+	case ACTION_BOOT:
+		return run_boot(command->boot_stage);
 	case ACTION_HELP:
 		options_help(STDOUT_FILENO);
 		return 0;
@@ -59,6 +70,8 @@ int main(int argc, char **argv)
 	struct failure why;
 
 	log_init("nbd-client");
+	if (getpid() == 1 && is_named(argv[0], "shutdown"))
+		initramfs_shutdown(argc, argv);
 	if (getpid() == 1)
 		init_main(argv);
 	if (argc == 3 && !strcmp(argv[0], SUPERVISOR_NAME))

@@ -50,9 +50,9 @@ __attribute__((format(printf, 3, 4))) static int refuse(const struct row *row, s
 /* Only what belongs to one device may stand here. */
 static bool is_for_device(const struct option_row *option)
 {
-	static const char *const others[] = {"list",   "check",	  "doctor", "disconnect", "status",
-					     "json",   "explain", "name",   "help",	  "version",
-					     "nofork", "unix",	  NULL};
+	static const char *const others[] = {"list",	"check",  "doctor",  "disconnect", "status",
+					     "boot",	"json",	  "explain", "name",	   "help",
+					     "version", "nofork", "unix",    NULL};
 
 	for (const char *const *other = others; *other; other++)
 		if (!strcmp(option->name, *other))

@@ -157,6 +157,12 @@ static void uris_name_server_and_export(void **state)
 	assert_true(command.as_json);
 	good("-doctor -json");
 	assert_int_equal(command.action, ACTION_DOCTOR);
+	good("-boot claim");
+	assert_int_equal(command.action, ACTION_BOOT);
+	good("-boot /sysroot");
+	assert_string_equal(command.boot_stage, "/sysroot");
+	bad("-boot sysroot", "-boot sysroot: wants claim, release or a directory");
+	bad("-boot release /dev/nb0", "\"/dev/nb0\" is one word too many");
 	good("-explain x y z");
 	assert_string_equal(command.explain.line, "x");
 	assert_string_equal(command.explain.next_server, "z");

@@ -216,8 +216,8 @@ static int set_action(struct command *command, enum action action, struct failur
 {
 	if (command->action != ACTION_ATTACH && command->action != action)
 		return refuse(why,
-			      "-list, -check, -disconnect, -status, -doctor and -explain do not "
-			      "go together");
+			      "-list, -check, -disconnect, -status, -doctor, -explain and -boot "
+			      "do not go together");
 	command->action = action;
 	return 0;
 }
@@ -252,6 +252,15 @@ static int set_explain(struct command *command, const char *value, struct failur
 {
 	command->explain.line = value;
 	return set_action(command, ACTION_EXPLAIN, why);
+}
+
+static int set_boot(struct command *command, const char *value, struct failure *why)
+{
+	if (strcmp(value, "claim") && strcmp(value, "release") && *value != '/')
+		return refuse(why, "-boot %s: wants claim, release or a directory, as /sysroot",
+			      value);
+	command->boot_stage = value;
+	return set_action(command, ACTION_BOOT, why);
 }
 
 static int set_doctor(struct command *command, const char *value, struct failure *why)
@@ -316,6 +325,8 @@ const struct option_row option_table[] = {
 	{"doctor", 0, NULL, set_doctor, "tell whether this machine may swap over the network"},
 	{"json", 0, NULL, set_json, "with -status and -doctor: as JSON"},
 	{"explain", 0, "LINE", set_explain, "tell what a boot line means to /init, see nbdboot(7)"},
+	{"boot", 0, "STAGE", set_boot,
+	 "be what /init is, in another initramfs: claim, a directory, release"},
 	{"version", 'V', NULL, set_version, "print the version"},
 	{"help", 'h', NULL, set_help, "print this"},
 	{"enable-tls", 'x', NULL, NULL, no_tls},
@@ -358,6 +369,7 @@ void options_help(int fd)
 	      "       nbd-client -status [-json]\n"
 	      "       nbd-client -doctor [-json]\n"
 	      "       nbd-client -explain LINE [ROOT-PATH [NEXT-SERVER]]\n"
+	      "       nbd-client -boot STAGE\n"
 	      "Attaches an export of an NBD server as /dev/nbN. DEVICE is /dev/nbN, /dev/nbdN,\n"
 	      "nbN or nbdN. Options have one dash or two:\n");
 	for (const struct option_row *row = option_table; row->name; row++)

@@ -143,7 +143,6 @@ static const struct {
 	{"nbdroot=10.0.0.1,x,nbd0,y", "\"nbd0,y\" is no NBD device"},
 	{"nbdroot=10.0.0.1:http/x", "port \"http\""},
 	{"nbdroot=s,x root=/dev/nbdx", "root=/dev/nbdx: \"/dev/nbdx\" is no NBD device"},
-	{"nbdroot=s,x root=LABEL=r", "root=LABEL=r: a local disk"},
 	{"nbddev=nbd0", "names a device and no server"},
 	{"nbd_name=x", "nbd_host= is missing beside \"x\""},
 	{"nbd_host=s nbd_port=x", "port \"x\""},

@@ -22,11 +22,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define ROOT "/root"
-
 enum { RETRY_EXEC_S = 30 };
 
-static char init_path[256]; /* as seen from the new root */
+static const char *mounted_at; /* where root_mount() mounted it */
+static char init_path[256];    /* as seen from the new root */
 
 /* Takes out of rootflags what is the VFS's; the rest is the file system's own. */
 static unsigned long split_flags(const char *flags, char *ret_data, size_t size)
@@ -99,7 +98,7 @@ static int mount_as(const char *types, char separator, const char *device, unsig
 		type += strspn(type, "\t ");
 		if (!*type)
 			continue;
-		if (mount(device, ROOT, type, flags, data) == 0)
+		if (mount(device, mounted_at, type, flags, data) == 0)
 			return 0;
 		if (r == -ENODEV || errno != ENODEV)
 			r = -errno;
@@ -144,7 +143,7 @@ static const char *mount_hint(int error, const char *type)
 static int check_program(const char *path)
 {
 	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
-	int root_fd = open(ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC), fd, r = 0;
+	int root_fd = open(mounted_at, O_PATH | O_DIRECTORY | O_CLOEXEC), fd, r = 0;
 	struct stat file;
 
 	if (root_fd < 0)
@@ -184,7 +183,8 @@ static int find_init(const struct boot_line *line)
 	return EXIT_PERMANENT;
 }
 
-int root_mount(const struct boot_line *line, const char *device, const char *kernel_name)
+int root_mount(const struct boot_line *line, const char *device, const char *kernel_name,
+	       const char *mount_point)
 {
 	struct filesystem found = {0};
 	const char *type;
@@ -192,8 +192,9 @@ int root_mount(const struct boot_line *line, const char *device, const char *ker
 
 	if (r)
 		return r;
-	if (mkdir(ROOT, 0700) < 0 && errno != EEXIST) {
-		log_line("%s: %s", ROOT, strerror(errno));
+	mounted_at = mount_point;
+	if (mkdir(mounted_at, 0700) < 0 && errno != EEXIST) {
+		log_line("%s: %s", mounted_at, strerror(errno));
 		return EXIT_PERMANENT;
 	}
 	type = line->root_fstype[0] ? line->root_fstype : found.name;
@@ -212,7 +213,8 @@ int root_mount(const struct boot_line *line, const char *device, const char *ker
 
 void root_unmount(void)
 {
-	umount2(ROOT, 0); /* EINVAL: the failure was before the mount */
+	if (mounted_at)
+		umount2(mounted_at, 0); /* EINVAL: the failure was before the mount */
 }
 
 struct image {
@@ -259,8 +261,11 @@ static void free_image(void)
 	close(fd);
 }
 
-static void move_mount(const char *from, const char *to)
+static void move_mount(const char *from)
 {
+	char to[64];
+
+	snprintf(to, sizeof(to), "%s%s", mounted_at, from);
 	if (mount(from, to, NULL, MS_MOVE, NULL) == 0)
 		return;
 	log_line("%s: cannot move to %s: %s", from, to, strerror(errno));
@@ -269,12 +274,13 @@ static void move_mount(const char *from, const char *to)
 
 _Noreturn void root_switch(char **argv)
 {
-	move_mount("/dev", ROOT "/dev");
-	move_mount("/proc", ROOT "/proc");
-	move_mount("/sys", ROOT "/sys");
-	move_mount("/run", ROOT "/run");
+	release_prepare(mounted_at);
+	move_mount("/dev");
+	move_mount("/proc");
+	move_mount("/sys");
+	move_mount("/run");
 	free_image();
-	if (chdir(ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+	if (chdir(mounted_at) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
 	    chdir("/") < 0)
 		log_line("root: cannot change to it: %s", strerror(errno));
 	argv[0] = init_path;

@@ -44,6 +44,21 @@ $(B)/initramfs/busybox-l1.cpio.gz: $(IMAGE_DEBIAN) $(B)/initramfs/modules-l1.cpi
 	$(call say,CAT,$@)
 	$(Q)cat $^ >$@
 
+# Images of dracut with our module: one with systemd in it, one without.
+DRACUT_SRC := initramfs/make-dracut $(wildcard initramfs/dracut/*.sh) $(B)/nbd-client $(DEBIAN_KERNEL)/release
+DRACUT_MODULES_dracut       := nbd dracut-systemd qemu
+DRACUT_MODULES_dracut-plain := nbd qemu rootfs-block
+
+.PHONY: initramfs-dracut
+initramfs-dracut: $(B)/initramfs/dracut-debian.cpio.gz ## a dracut image for the stock Debian kernel, build/initramfs/dracut-debian.cpio.gz
+
+$(B)/initramfs/dracut-debian.cpio.gz $(B)/initramfs/dracut-plain-debian.cpio.gz: \
+$(B)/initramfs/%-debian.cpio.gz: $(DRACUT_SRC)
+	$(call say,DRACUT,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)initramfs/make-dracut $(B)/nbd-client $(DEBIAN_KERNEL) "$$(cat $(DEBIAN_KERNEL)/release)" $@ \
+		$(DRACUT_MODULES_$*)
+
 check-interop: $(IMAGE)
 check-qemu debug shell demo: $(IMAGE_DEBIAN)
 

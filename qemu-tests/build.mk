@@ -50,6 +50,7 @@ kernels_of = $(or $(patsubst %,%$(addprefix -,$(FLAVOUR)),$(KERNEL)),$(call scen
 scenario_needs = $(TEST_ROOT) $(B)/qemu-tests/tsc-khz server initramfs $(IMAGE_DEBIAN) \
 	$(patsubst %,$(B)/kernel/%/bzImage,$(sort $(filter-out debian l1,$(call kernels_of,$(1))))) \
 	$(if $(filter l1,$(call kernels_of,$(1))),$(B)/roots/test-l1.cpio.gz $(B)/initramfs/busybox-l1.cpio.gz) \
+	$(patsubst %,$(B)/initramfs/%-debian.cpio.gz,$(filter-out busybox,$(sort $(call scenario_said,INITRD,$(1))))) \
 	$(if $(findstring debian12,$(call scenario_said,ROOT,$(1))),$(B)/roots/debian12.ext4) \
 	$(if $(findstring floppy,$(call scenario_said,BOOT,$(1))),$(B)/media/floppy.img $(TEST_ROOT_I586))
 

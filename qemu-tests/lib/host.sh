@@ -172,3 +172,12 @@ machine_config() { # PORT SWAP
 list_machines() {
 	"$build/nbd-server" -C "$dir/server.conf" --machines >"$dir/machines"
 }
+
+# The machine has ended its connections itself, after it had flushed. For after().
+expect_detached() { # EXPORT...
+	local export
+	for export; do
+		grep -q "export \"$export\": disconnected" "$dir/server.log" ||
+			{ echo "server: no NBD_CMD_DISC for $export" && return 1; }
+	done
+}

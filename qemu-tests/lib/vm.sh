@@ -85,7 +85,7 @@ vm_initrd() {
 	case $ROOT@$kernel in
 	ram@l1) echo "$build/roots/test-l1.cpio.gz" ;;
 	ram@*) echo "$build/roots/test.cpio.gz" ;;
-	*@debian | *@l1) echo "$build/initramfs/busybox-$kernel.cpio.gz" ;;
+	*@debian | *@l1) echo "$build/initramfs/$INITRD-$kernel.cpio.gz" ;;
 	*) echo "$build/initramfs/busybox.cpio.gz" ;;
 	esac
 }

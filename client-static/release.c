@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The last stage of a machine: from file systems and swap that nobody uses any
+ * more to devices that are flushed and detached, so that the server hears an end
+ * and not a silence. The program runs from memory and locked, because what it
+ * gives up is where programs come from.
+ */
+#include "client-static/boot.h"
+#include "common/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+#define OLD_ROOT       "/oldroot"
+#define SHUTDOWN_DIR   "/run/initramfs"
+#define SHUTDOWN       SHUTDOWN_DIR "/shutdown"
+#define UNMOUNT_PASSES 8
+
+enum { TABLE_BYTES = 64 << 10, MOUNTS_MAX = 512 };
+
+/* "MemAvailable:   123 kB"; 0 when it is not there. */
+static uint64_t available_kib(void)
+{
+	static const char name[] = "MemAvailable:";
+	char text[4096], *at;
+
+	if (system_read("/proc/meminfo", text, sizeof(text)) < 0)
+		return 0;
+	at = strstr(text, name);
+	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+static void swap_off(uint32_t index, uint64_t used_kib)
+{
+	uint64_t free_kib = available_kib();
+	char path[32];
+
+	/* swapoff reads everything back: with too little memory it would end processes for it. */
+	if (used_kib >= free_kib) {
+		log_line("/dev/nb%u: swap is left on: %llu KiB are in use, and %llu KiB of memory "
+			 "are free",
+			 index, (unsigned long long)used_kib, (unsigned long long)free_kib);
+		return;
+	}
+	snprintf(path, sizeof(path), "/dev/nb%u", index);
+	if (swapoff(path) == 0)
+		return;
+	snprintf(path, sizeof(path), "/dev/nbd%u", index);
+	if (swapoff(path) < 0)
+		log_line("/dev/nb%u: swapoff: %s", index, strerror(errno));
+}
+
+/* Rows of /proc/swaps: path, type, size, used, priority; the path is seen from the old root. */
+static void swap_off_all(void)
+{
+	char text[4096], *rest = text, *row;
+
+	if (system_read("/proc/swaps", text, sizeof(text)) < 0)
+		return;
+	while ((row = strsep(&rest, "\n"))) {
+		unsigned long long used_kib;
+		struct failure why;
+		uint32_t index;
+		char path[256], *name;
+
+		if (sscanf(row, "%255s %*s %*u %llu", path, &used_kib) != 2)
+			continue;
+		name = strrchr(path, '/');
+		if (name && names_parse(name + 1, &index, &why) == 0)
+			swap_off(index, used_kib);
+	}
+}
+
+/* What is written reaches the disk of the server before it hears the end. */
+static int flush(uint32_t index)
+{
+	char path[32];
+	int fd, r = 0;
+
+	snprintf(path, sizeof(path), "/dev/nbd%u", index);
+	fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
+	if (fd < 0 && (errno == EROFS || errno == EACCES))
+		fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd) < 0)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+static int release_device(int dir_fd, const char *name, void *data)
+{
+	struct failure why;
+	uint32_t index;
+	uint64_t pid;
+	int *exit_code = data, r;
+
+	(void)dir_fd;
+	if (names_parse(name, &index, &why) < 0 || check_attached(index, &pid) < 0)
+		return 0;
+	r = flush(index);
+	if (r < 0) {
+		log_line("/dev/nb%u: stays attached: %s", index,
+			 r == -EBUSY ? "it is in use" : strerror(-r));
+		*exit_code = EXIT_TEMPORARY;
+		return 0;
+	}
+	disconnect_run(index);
+	return 0;
+}
+
+int release_all(void)
+{
+	int fd = open("/sys/block", O_RDONLY | O_DIRECTORY | O_CLOEXEC), exit_code = 0;
+
+	if (fd < 0)
+		return 0;
+	swap_off_all();
+	directory_each(fd, release_device, &exit_code);
+	close(fd);
+	return exit_code;
+}
+
+/* Mount points of mountinfo below the old root, in the order of the table; the count. */
+static int find_mounts(char *table, char *ret[MOUNTS_MAX])
+{
+	char *rest = table, *row;
+	int count = 0;
+
+	while (count < MOUNTS_MAX && (row = strsep(&rest, "\n"))) {
+		char *point = row;
+
+		for (int field = 0; point && field < 4; field++)
+			point = strchr(point, ' ') ? strchr(point, ' ') + 1 : NULL;
+		if (!point || strncmp(point, OLD_ROOT, strlen(OLD_ROOT)) != 0)
+			continue;
+		point[strcspn(point, " ")] = '\0';
+		ret[count++] = point;
+	}
+	return count;
+}
+
+/* The mounts of these hold no data; a supervisor has a file of the first in use. */
+static bool is_of_kernel(const char *point)
+{
+	static const char *const names[] = {"/run", "/dev", "/proc", "/sys"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(point + strlen(OLD_ROOT), names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The last mount first. True when nothing is left, or nothing more can be unmounted. */
+static bool unmount_pass(void)
+{
+	char table[TABLE_BYTES];
+	char *points[MOUNTS_MAX];
+	int count, unmounted = 0;
+
+	if (system_read("/proc/self/mountinfo", table, sizeof(table)) < 0)
+		return true;
+	count = find_mounts(table, points);
+	for (int i = count - 1; i >= 0; i--) {
+		int flags = UMOUNT_NOFOLLOW | (is_of_kernel(points[i]) ? MNT_DETACH : 0);
+
+		if (umount2(points[i], flags) == 0)
+			unmounted++;
+		else if (mount(NULL, points[i], NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
+			log_line("%s: neither unmounted nor read-only: %s", points[i],
+				 strerror(errno));
+	}
+	return unmounted == 0 || unmounted == count;
+}
+
+static int way_to_end(const char *verb)
+{
+	if (!strcmp(verb, "poweroff"))
+		return RB_POWER_OFF;
+	if (!strcmp(verb, "halt"))
+		return RB_HALT_SYSTEM;
+	if (!strcmp(verb, "kexec"))
+		return RB_KEXEC;
+	return RB_AUTOBOOT;
+}
+
+_Noreturn void initramfs_shutdown(int argc, char **argv)
+{
+	log_init("shutdown");
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
+		log_line("mlockall: %s", strerror(errno));
+	for (int i = 0; i < UNMOUNT_PASSES && !unmount_pass(); i++)
+		;
+	release_all();
+	sync();
+	reboot(way_to_end(argc > 1 ? argv[1] : ""));
+	reboot(RB_AUTOBOOT);
+	for (;;)
+		pause();
+}
+
+static int copy_program(const char *path)
+{
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to, err = 0;
+	ssize_t n;
+
+	if (from < 0)
+		return -errno;
+	to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+	if (to < 0) {
+		err = -errno;
+		goto out;
+	}
+	do
+		n = sendfile(to, from, NULL, 1 << 20);
+	while (n > 0);
+	err = n < 0 ? -errno : 0;
+	close(to);
+out:
+	close(from);
+	return err;
+}
+
+void release_prepare(const char *root)
+{
+	char path[64];
+	int err;
+
+	snprintf(path, sizeof(path), "%.30s/lib/systemd/systemd-shutdown", root ? root : "");
+	if (root && access(path, F_OK) < 0) /* the only one that looks for it */
+		return;
+	if (mkdir(SHUTDOWN_DIR, 0755) < 0 && errno != EEXIST)
+		err = -errno;
+	else
+		err = copy_program(SHUTDOWN);
+	if (err < 0)
+		log_line(SHUTDOWN ": %s; at its end the machine will not tell the server",
+			 strerror(-err));
+}

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2034,SC2154
+DESCRIPTION="an image of dracut with systemd boots Debian 12 to multi-user.target on root and swap, and ends it clean"
+ROOT=debian12 MEM=384M TIMEOUT=150 INITRD=dracut
+KERNELS=debian
+
+requires() {
+	is_built roots/debian12.ext4
+}
+
+guest() {
+	systemctl is-active multi-user.target
+	[ -z "$(systemctl --failed --no-legend --plain | tee /dev/stderr)" ]
+	expect_root nbd0
+	expect_swap /dev/nb1
+	[ "$(systemctl show -P ActiveState dev-nb1.swap)" = active ]
+	# Swap is older than the init of this root, which came when dracut's systemd switched.
+	swap_s=$(dmesg | sed -nE 's/^\[ *([0-9]+)\..* swap on \/dev\/nb1.*/\1/p')
+	init_us=$(systemctl show -P UserspaceTimestampMonotonic)
+	[ $((swap_s * 1000000)) -lt "$init_us" ] || fail "swap at $swap_s s, init at $init_us us"
+}
+
+after() {
+	expect_clean_root && expect_detached root swap
+}
