@@ -62,8 +62,9 @@ static int start_network(struct boot *boot)
 	return 0;
 }
 
-static int attach(const struct boot *boot, const struct target *target, uint32_t index,
-		  bool is_swap)
+enum attach_use { FOR_SWAP = 1, READ_ONLY = 2 };
+
+static int attach(const struct boot *boot, const struct target *target, uint32_t index, int use)
 {
 	static struct attach_job job;
 	char why[BOOT_WHY_BYTES];
@@ -76,7 +77,8 @@ static int attach(const struct boot *boot, const struct target *target, uint32_t
 		.dead_timeout_s = boot->line.opts.dead_timeout_s,
 		.has_dead_timeout = boot->line.opts.has_dead_timeout,
 		.tcp_timeout_s = boot->line.opts.tcp_timeout_s,
-		.is_swap = is_swap,
+		.is_swap = use & FOR_SWAP,
+		.is_read_only = use & READ_ONLY,
 		.reserve = boot->line.opts.reserve,
 	};
 	if (cmdline_expand(job.target.export_name, &boot->identity, why, sizeof(why)) < 0) {
@@ -104,7 +106,7 @@ static int start_swap(struct boot *boot)
 {
 	uint32_t index = boot->line.swap_index;
 	char device[32];
-	int r = attach(boot, &boot->line.swap, index, true);
+	int r = attach(boot, &boot->line.swap, index, FOR_SWAP);
 
 	if (r)
 		return r;
@@ -128,28 +130,57 @@ static void find_partitions(uint32_t index)
 		close(fd);
 }
 
-static int start_root(struct boot *boot)
+/* Where changes of the root go, when that is an export of its own. */
+static int start_upper(struct boot *boot)
+{
+	if (boot->line.overlay.kind != OVERLAY_ON_EXPORT)
+		return 0;
+	return attach(boot, &boot->line.overlay.target, BOOT_UPPER_INDEX, 0);
+}
+
+/* Which device of the attached one is the root; kernel_name may be its path. 0 or an exit code. */
+static int choose_root(const struct boot *boot, char *device, char *kernel_name, size_t size)
 {
 	uint32_t index = boot->line.root_index, partition = boot->line.root_partition;
-	char device[32], kernel_name[32];
-	int r = attach(boot, &boot->line.root, index, false);
+	const char *tag = boot->line.root_elsewhere;
 
-	if (r)
-		return r;
-	snprintf(device, sizeof(device), "/dev/nb%u", index);
-	snprintf(kernel_name, sizeof(kernel_name), "/dev/nbd%u", index);
-	if (partition) {
-		find_partitions(index);
-		snprintf(kernel_name, sizeof(kernel_name), "/dev/nbd%up%u", index, partition);
-		memcpy(device, kernel_name, sizeof(device));
-	}
-	if (boot->line.root_elsewhere[0])
+	snprintf(device, size, "/dev/nb%u", index);
+	snprintf(kernel_name, size, "/dev/nbd%u", index);
+	if (!partition && !*tag)
 		return 0;
-	r = root_mount(&boot->line, device, kernel_name, boot->mount_point);
-	if (r) {
-		root_unmount();
-		disconnect_run(index);
+	find_partitions(index);
+	if (partition)
+		snprintf(kernel_name, size, "/dev/nbd%up%u", index, partition);
+	else if (root_tag_find(index, tag, kernel_name, size) < 0) {
+		log_line("root=%s: neither /dev/nb%u nor a partition of it has it", tag, index);
+		return EXIT_PERMANENT;
 	}
+	memcpy(device, kernel_name, size);
+	return 0;
+}
+
+static int start_root(struct boot *boot)
+{
+	uint32_t index = boot->line.root_index;
+	bool has_upper = boot->line.overlay.kind == OVERLAY_ON_EXPORT;
+	char device[32], kernel_name[32];
+	int r = attach(boot, &boot->line.root, index, boot->line.overlay.kind ? READ_ONLY : 0);
+
+	if (r || (boot->leaves_elsewhere && *boot->line.root_elsewhere))
+		return r;
+	r = start_upper(boot);
+	if (r)
+		goto err_root;
+	r = choose_root(boot, device, kernel_name, sizeof(device));
+	if (r == 0)
+		r = root_mount(&boot->line, device, kernel_name, boot->mount_point);
+	if (r == 0)
+		return 0;
+	root_unmount();
+	if (has_upper)
+		disconnect_run(BOOT_UPPER_INDEX);
+err_root:
+	disconnect_run(index);
 	return r;
 }
 

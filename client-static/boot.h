@@ -25,6 +25,7 @@ enum {
 	BOOT_WHY_BYTES = 512,	/* of the reason of a refusal */
 	BOOT_ROOT_INDEX = 0,	/* root is /dev/nb0 and /dev/nbd0, unless the line says another */
 	BOOT_SWAP_INDEX = 1,	/* swap is /dev/nb1 and /dev/nbd1, unless that is the root */
+	BOOT_UPPER_INDEX = 2,	/* what an overlay writes to, when that is an export */
 };
 
 /* cmdline.c: the kernel command line, and nothing but it */
@@ -65,6 +66,15 @@ enum root_source {
 	ROOT_BY_DHCP_AS_DEBIAN, /* the same, as Debian's initramfs-tools read it */
 };
 
+/* Where changes go when the root is mounted read-only below an overlay: nbdoverlay= */
+enum overlay_kind { OVERLAY_NONE, OVERLAY_IN_MEMORY, OVERLAY_ON_EXPORT };
+
+struct overlay {
+	enum overlay_kind kind;
+	char size[24];	      /* of IN_MEMORY, as tmpfs takes it; "" is half of the memory */
+	struct target target; /* of ON_EXPORT */
+};
+
 struct boot_line {
 	struct target root; /* complete when ROOT_ON_LINE */
 	struct target swap; /* when has_swap */
@@ -73,7 +83,8 @@ struct boot_line {
 	bool has_root_device;		 /* the line says root_index and root_partition */
 	uint32_t root_index, swap_index; /* N of /dev/nbN */
 	uint32_t root_partition;	 /* M of /dev/nbNpM; 0: the device has no partitions */
-	char root_elsewhere[128];	 /* what root= names when that is on the device, "" else */
+	char root_elsewhere[128];	 /* a root= that is neither address nor NBD device, or "" */
+	struct overlay overlay;
 	struct nbd_opts opts;
 	struct ip_config ip;
 	char boot_mac[18]; /* of BOOTIF=, "" or lower case with colons */
@@ -149,6 +160,9 @@ int ip_parse(const char *value, struct ip_config *ret, char *why, size_t why_siz
 
 /* nbdopts.c: the value of nbdopts= over what *opts holds. Returns 0, or -EINVAL with why. */
 int nbdopts_parse(const char *value, struct nbd_opts *opts, char *why, size_t why_size);
+
+/* nbdopts.c: the value of nbdoverlay=. 0, or -EINVAL with why. */
+int overlay_parse(const char *value, struct overlay *ret, char *why, size_t why_size);
 
 /* modules.c */
 
@@ -226,12 +240,48 @@ int swap_on(const char *device, int priority);
 struct filesystem {
 	const char *name;    /* NULL: not recognised */
 	uint64_t size_bytes; /* what its superblock says, 0: not known */
+	char label[64];	     /* "" when it has none, or it is not known where */
+	char uuid[37];	     /* the same */
 };
 
 /* Reads the superblocks that are known here from fd. Returns 0 or -errno. */
 int filesystem_probe(int fd, struct filesystem *ret);
 
+/* overlay.c */
+
+#define OVERLAY_DIR   "/run/nbd-client/overlay"
+#define OVERLAY_LOWER OVERLAY_DIR "/image"
+
+/* Makes the directories that the layers are mounted at. 0 or an exit code. */
+int overlay_prepare(void);
+
+/*
+ * Mounts the overlay over what is mounted at OVERLAY_LOWER; device holds the file
+ * system of an ON_EXPORT. Prints as stages do and returns 0 or an exit code.
+ */
+int overlay_mount(const struct overlay *overlay, const char *device, const char *mount_point);
+
+/* Unmounts both layers. */
+void overlay_unmount(void);
+
+/* root-tag.c */
+
+/*
+ * Finds LABEL=, UUID=, PARTLABEL= or PARTUUID= among the attached device and its
+ * partitions; ret is its path. 0, or -ENODEV: it is none of them.
+ */
+int root_tag_find(uint32_t index, const char *tag, char *ret, size_t size);
+
+/* The UUID of a partition, from the table of its disk. 0 or -errno. */
+int partition_uuid(int disk_fd, uint32_t number, char ret[37]);
+
 /* root.c */
+
+/*
+ * What file system the device holds, and whether the export holds all of it;
+ * prints as stages do and returns 0 or an exit code.
+ */
+int root_inspect(const char *device, struct filesystem *ret);
 
 /*
  * Mounts device at mount_point, a string that stays, as the line says, and
@@ -284,6 +334,7 @@ struct boot {
 	struct boot_line line;
 	struct boot_identity identity;
 	const char *mount_point; /* of the root */
+	bool leaves_elsewhere;	 /* root= that is no NBD device is the caller's to find */
 	bool has_network, has_swap, was_rescued;
 	unsigned int failures;
 };

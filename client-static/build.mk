@@ -55,6 +55,7 @@ $(eval $(call client_test,cmdline,cmdline root-forms root-path names ip nbdopts 
 $(eval $(call client_test,root-forms,root-forms root-path cmdline names ip nbdopts uri reserve reserve-rule check attach-ioctl attach launch state system failure))
 $(eval $(call client_test,lease,lease))
 $(eval $(call client_test,filesystem,filesystem))
+$(eval $(call client_test,root-tag,root-tag filesystem directory system))
 $(eval $(call client_test,swap,swap))
 $(eval $(call client_test,negotiate,negotiate failure))
 $(eval $(call client_test,geometry,geometry failure))

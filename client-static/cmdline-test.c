@@ -45,6 +45,9 @@ static const char *describe(const struct boot_line *l)
 	} while (0)
 	ADD(l->root_source, "root=%s,%u,%s", l->root.host, l->root.port, l->root.export_name);
 	ADD(l->has_swap, " swap=%s,%u,%s", l->swap.host, l->swap.port, l->swap.export_name);
+	ADD(l->overlay.kind == OVERLAY_IN_MEMORY, " tmpfs=%s", l->overlay.size);
+	ADD(l->overlay.kind == OVERLAY_ON_EXPORT, " upper=%s,%s", l->overlay.target.host,
+	    l->overlay.target.export_name);
 	ADD(l->opts.io_timeout_s, " timeout=%u", (unsigned int)l->opts.io_timeout_s);
 	ADD(l->opts.has_dead_timeout, " dead=%u", (unsigned int)l->opts.dead_timeout_s);
 	ADD(l->opts.block_size_bytes, " bs=%u", l->opts.block_size_bytes);
@@ -124,6 +127,13 @@ static const struct {
 	{ROOT "rd.neednet=1 rd.net.timeout.dhcp=9 rd.net.dhcp.retry=2 wol_wait=1",
 	 "root=10.0.2.2,10809,r"},
 	{ROOT "rd.overlay=0 overlaytmpfs=no copytoram=auto", "root=10.0.2.2,10809,r"},
+	{ROOT "nbdoverlay=tmpfs", "root=10.0.2.2,10809,r tmpfs="},
+	{ROOT "nbdoverlay=tmpfs,size=150%", "root=10.0.2.2,10809,r tmpfs=150%"},
+	{ROOT "nbdoverlay=tmpfs,size=2g", "root=10.0.2.2,10809,r tmpfs=2g"},
+	{ROOT "nbdoverlay=nbd://s/upper/%m", "root=10.0.2.2,10809,r upper=s,upper/%m"},
+	{ROOT "rd.overlay", "root=10.0.2.2,10809,r tmpfs="},
+	{ROOT "overlaytmpfs=yes", "root=10.0.2.2,10809,r tmpfs="},
+	{"root=overlay:nbd=s:x", "root=s,10809,x tmpfs="},
 	{ROOT "BOOTIF=01-52-54-00-AB-cd-ef", "root=10.0.2.2,10809,r mac=52:54:00:ab:cd:ef"},
 	{ROOT "BOOTIF=52:54:00:ab:cd:ef", "root=10.0.2.2,10809,r mac=52:54:00:ab:cd:ef"},
 	{ROOT "rootfstype=ext4,xfs rootflags=noatime,data=ordered rw",
@@ -167,7 +177,7 @@ static const struct {
 	{"root=nbd://s/%", "root=nbd://s/%: "},
 	{ROOT "nbdswap=/dev/sda2", "nbdswap=/dev/sda2: not an nbd:// address; write nbdswap="},
 	{ROOT "nbdswap", "nbdswap: has no value"},
-	{ROOT "nbdswp=nbd://s/x", "nbdswp: unknown; known are nbdswap= and nbdopts="},
+	{ROOT "nbdswp=nbd://s/x", "nbdswp: unknown; known are nbdswap=, nbdoverlay= and nbdopts="},
 	{ROOT "nbdopts=foo=1",
 	 "unknown key \"foo\"; known are timeout=, dead-timeout=, bs=, prio="},
 	{ROOT "nbdopts==", "unknown key \"\""},
@@ -189,9 +199,14 @@ static const struct {
 	{ROOT "vlan=eth0.5:eth0", "this image sets up one card as it is: leave it out"},
 	{ROOT "nameserver=dns.example", "nameserver=dns.example: wants an IPv4 address"},
 	{ROOT "ifname=eth0", "ifname=eth0: wants INTERFACE:MAC"},
-	{ROOT "rd.overlay", "rd.overlay: an overlay in memory is not made here"},
-	{ROOT "rd.live.overlay.size=512", "rd.live.overlay.size=512: an overlay"},
-	{ROOT "overlaytmpfs=yes", "let the server keep a layer for each machine"},
+	{ROOT "rd.live.overlay.size=512", "rd.live.overlay.size=512: is not done here: write"},
+	{ROOT "copytoram", "let the server keep a layer for each machine"},
+	{ROOT "nbdoverlay=ram", "nbdoverlay=ram: wants tmpfs, tmpfs,size=SIZE"},
+	{ROOT "nbdoverlay=tmpfs,size=", "nbdoverlay=tmpfs,size=: wants tmpfs"},
+	{ROOT "nbdoverlay=tmpfs,size=1x", "wants tmpfs"},
+	{ROOT "nbdoverlay=tmpfs,size=1,mode=0", "wants tmpfs"},
+	{ROOT "nbdoverlay=nbd://s:x/u", "port \"x\""},
+	{"root=overlay:nbd=s", "wants overlay:nbd=SERVER:EXPORT"},
 	{ROOT "wol_mac=52:54:00:12:34:56", "wake-on-LAN is not sent"},
 	{ROOT "disk=NBD=s:1", "only root and swap are attached at boot"},
 	{ROOT "ip=10.0.2.15:::255.0.255.0", "field 4 is \"255.0.255.0\", wanted is a netmask"},

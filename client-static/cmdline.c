@@ -86,12 +86,8 @@ static int parse_root(struct reading *r, const char *name, const char *value)
 		return root_form_dhcp(r, name, value, ROOT_BY_DHCP);
 	if (strncmp(value, "/dev/nb", strlen("/dev/nb")) == 0)
 		return root_form_device(r, name, value);
-	if (strncmp(value, "overlay:", strlen("overlay:")) == 0)
-		return cmdline_refuse(r,
-				      "%s=%.80s: an overlay in memory is not made here: let the "
-				      "server keep a layer for each machine (per_client in "
-				      "nbd-server(5)) and write " CANONICAL,
-				      name, value);
+	if (strncmp(value, "overlay:nbd=", strlen("overlay:nbd=")) == 0)
+		return root_form_kiwi_overlay(r, name, value);
 	if (value[0] == '/' || strncmp(value, "UUID=", 5) == 0 ||
 	    strncmp(value, "LABEL=", 6) == 0 || strncmp(value, "PART", 4) == 0)
 		return copy_text(r, r->line->root_elsewhere, sizeof(r->line->root_elsewhere), name,
@@ -104,6 +100,15 @@ static int parse_netroot(struct reading *r, const char *name, const char *value)
 	if (strncmp(value, "nbd:", strlen("nbd:")) == 0 || strcmp(value, "dhcp") == 0)
 		return parse_root(r, name, value);
 	return cmdline_refuse(r, "%s=%.80s: is not NBD; write " CANONICAL, name, value);
+}
+
+static int parse_overlay(struct reading *r, const char *name, const char *value)
+{
+	char clause[BOOT_WHY_BYTES / 2];
+
+	if (overlay_parse(value, &r->line->overlay, clause, sizeof(clause)) < 0)
+		return cmdline_refuse(r, "%s=%.80s: %s", name, value, clause);
+	return 0;
 }
 
 static int parse_swap(struct reading *r, const char *name, const char *value)
@@ -312,6 +317,15 @@ static bool is_no(const char *value)
 	       !strcmp(value, "off") || !strcmp(value, "auto");
 }
 
+/* Words of other kits that are true or false, and mean nbdoverlay=tmpfs. */
+static int overlay_unless_no(struct reading *r, const char *name, const char *value)
+{
+	(void)name;
+	if (!value || !is_no(value))
+		r->line->overlay.kind = OVERLAY_IN_MEMORY;
+	return 0;
+}
+
 /* Words that ask for what is not done, by their row; "no" is what is done. */
 static int refuse_unless_no(struct reading *r, const char *name, const char *value)
 {
@@ -326,9 +340,8 @@ struct parameter {
 	int (*parse)(struct reading *r, const char *name, const char *value);
 };
 
-static const char no_overlay[] = "an overlay in memory is not made here: leave it out, and let the "
-				 "server keep a layer for each machine, see per_client in "
-				 "nbd-server(5)";
+static const char no_overlay[] = "is not done here: write nbdoverlay=tmpfs, or let the server keep "
+				 "a layer for each machine, see per_client in nbd-server(5)";
 static const char one_card[] = "this image sets up one card as it is: leave it out and choose the "
 			       "card by ip= or BOOTIF=";
 static const char no_wake[] = "wake-on-LAN is not sent: leave it out and wake the server before";
@@ -336,6 +349,7 @@ static const char no_wake[] = "wake-on-LAN is not sent: leave it out and wake th
 static const struct parameter with_value[] = {
 	{{"root", "", "the root, or its device"}, parse_root},
 	{{"nbdswap", "", "the swap"}, parse_swap},
+	{{"nbdoverlay", "", "where changes go, when the root is an image for all"}, parse_overlay},
 	{{"nbdopts", "", "options of both devices"}, parse_opts},
 	{{"ip", "kernel, dracut", "the address"}, parse_ip},
 	{{"rootfstype", "kernel", "file systems to try"}, parse_fstype},
@@ -369,15 +383,14 @@ static const struct parameter with_value[] = {
 	{{"team", "dracut", one_card}, refuse_unless_no},
 	{{"bridge", "dracut", one_card}, refuse_unless_no},
 	{{"rd.route", "dracut", one_card}, refuse_unless_no},
-	{{"rd.overlay", "dracut", no_overlay}, refuse_unless_no},
+	{{"rd.overlay", "dracut", "changes go to memory"}, overlay_unless_no},
 	{{"rd.overlay.*", "dracut", no_overlay}, refuse_unless_no},
 	{{"rd.live.*", "dracut", no_overlay}, refuse_unless_no},
-	{{"overlaytmpfs", "Alpine", no_overlay}, refuse_unless_no},
+	{{"overlaytmpfs", "Alpine", "changes go to memory"}, overlay_unless_no},
 	{{"copytoram", "archiso", no_overlay}, refuse_unless_no},
 	{{"cow_spacesize", "archiso", no_overlay}, refuse_unless_no},
 	{{"rd.root.overlay.*", "kiwi", no_overlay}, refuse_unless_no},
 	{{"nfsoverlay", "OpenELEC", no_overlay}, refuse_unless_no},
-	{{"nbdoverlay", "", no_overlay}, refuse_unless_no},
 	{{"wol_mac", "LibreELEC", no_wake}, refuse_unless_no},
 	{{"wol_wait", "LibreELEC", "not needed: waiting has no end here"}, pass_over},
 	{{NULL, NULL, NULL}, NULL},
@@ -390,9 +403,9 @@ static const struct parameter without_value[] = {
 	{{"rd.break", "dracut", "a shell before anything is attached"}, parse_rescue},
 	{{"netboot", "OpenELEC", "a number in nbdroot= is a port"}, parse_netboot},
 	{{"rd.neednet", "dracut", "not needed: the network is always brought up"}, pass_over},
-	{{"rd.overlay", "dracut", no_overlay}, refuse_unless_no},
+	{{"rd.overlay", "dracut", "changes go to memory"}, overlay_unless_no},
 	{{"rd.live.*", "dracut", no_overlay}, refuse_unless_no},
-	{{"overlaytmpfs", "Alpine", no_overlay}, refuse_unless_no},
+	{{"overlaytmpfs", "Alpine", "changes go to memory"}, overlay_unless_no},
 	{{"copytoram", "archiso", no_overlay}, refuse_unless_no},
 	{{NULL, NULL, NULL}, NULL},
 };
@@ -427,7 +440,8 @@ static int parse_token(struct reading *r, const char *name, const char *value)
 	if (row && row->parse != parse_boot && row->parse != parse_disk)
 		return cmdline_refuse(r, "%s: has no value; write %s=...", name, name);
 	if (strncmp(name, "nbd", 3) == 0 && !strchr(name, '.'))
-		return cmdline_refuse(r, "%.80s: unknown; known are nbdswap= and nbdopts=", name);
+		return cmdline_refuse(
+			r, "%.80s: unknown; known are nbdswap=, nbdoverlay= and nbdopts=", name);
 	return 0;
 }
 

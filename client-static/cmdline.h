@@ -50,6 +50,7 @@ int root_form_debian(struct reading *r, const char *name, const char *value);
 int root_form_alpine(struct reading *r, const char *name, const char *value);
 int root_form_ltsp(struct reading *r, const char *name, const char *value);
 int root_form_kiwi(struct reading *r, const char *name, const char *value);
+int root_form_kiwi_overlay(struct reading *r, const char *name, const char *value);
 int root_form_libreelec(struct reading *r, const char *name, const char *value);
 
 /* The root is what DHCP says, read as that kit does: source is one of ROOT_BY_DHCP*. */

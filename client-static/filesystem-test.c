@@ -15,6 +15,8 @@
 
 #include "client-static/boot.h"
 
+#define UUID "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+
 enum { IMAGE_BYTES = 512 << 20 };
 
 static char path[64]; /* of the image, for the tools */
@@ -23,12 +25,16 @@ static const struct {
 	const char *tool, *command;
 	const char *name;
 	uint64_t size_bytes;
+	const char *label, *uuid; /* NULL: made by the tool */
 } makers[] = {
-	{"mke2fs", "mke2fs -qF -t ext4 -O 64bit $image", "ext4", IMAGE_BYTES},
-	{"mke2fs", "mke2fs -qF -t ext4 -b 1024 $image", "ext4", IMAGE_BYTES},
-	{"mke2fs", "mke2fs -qF -t ext2 $image", "ext4", IMAGE_BYTES},
-	{"mkfs.xfs", "mkfs.xfs -qf $image", "xfs", IMAGE_BYTES},
-	{"mkfs.btrfs", "mkfs.btrfs -qf $image", "btrfs", IMAGE_BYTES},
+	{"mke2fs", "mke2fs -qF -t ext4 -O 64bit -L sixteen-letters- -U " UUID " $image", "ext4",
+	 IMAGE_BYTES, "sixteen-letters-", UUID},
+	{"mke2fs", "mke2fs -qF -t ext4 -b 1024 $image", "ext4", IMAGE_BYTES, "", NULL},
+	{"mke2fs", "mke2fs -qF -t ext2 -L small $image", "ext4", IMAGE_BYTES, "small", NULL},
+	{"mkfs.xfs", "mkfs.xfs -qf -L twelve-signs -m uuid=" UUID " $image", "xfs", IMAGE_BYTES,
+	 "twelve-signs", UUID},
+	{"mkfs.btrfs", "mkfs.btrfs -qf -L room -U " UUID " $image", "btrfs", IMAGE_BYTES, "room",
+	 UUID},
 };
 
 static int make_image(void **state)
@@ -75,6 +81,9 @@ static void test_makers(void **state)
 		assert_non_null(found.name);
 		assert_string_equal(found.name, makers[i].name);
 		assert_int_equal(found.size_bytes, makers[i].size_bytes);
+		assert_string_equal(found.label, makers[i].label);
+		if (makers[i].uuid)
+			assert_string_equal(found.uuid, makers[i].uuid);
 	}
 }
 

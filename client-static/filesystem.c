@@ -7,6 +7,7 @@
 #include "client-static/boot.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -59,18 +60,36 @@ static uint64_t btrfs_size(const uint8_t *super)
 	return little(super + 0x70, 8);
 }
 
-static const struct {
+static const struct known {
 	const char *name;
 	off_t super; /* where the superblock is */
 	size_t magic_at;
 	const char *magic;
 	uint64_t (*size)(const uint8_t *super);
+	size_t uuid_at, label_at, label_bytes; /* 0: not known */
 } known[] = {
-	{"ext4", 1024, 0x38, "\x53\xef", ext4_size}, /* mounts ext2 and ext3 too */
-	{"squashfs", 0, 0, "hsqs", squashfs_size},	{"xfs", 0, 0, "XFSB", xfs_size},
-	{"btrfs", 65536, 0x40, "_BHRfS_M", btrfs_size}, {"f2fs", 1024, 0, "\x10\x20\xf5\xf2", NULL},
-	{"erofs", 1024, 0, "\xe2\xe1\xf5\xe0", NULL},	{"iso9660", 32768, 1, "CD001", NULL},
+	/* mounts ext2 and ext3 too */
+	{"ext4", 1024, 0x38, "\x53\xef", ext4_size, 0x68, 0x78, 16},
+	{"squashfs", 0, 0, "hsqs", squashfs_size, 0, 0, 0},
+	{"xfs", 0, 0, "XFSB", xfs_size, 32, 108, 12},
+	{"btrfs", 65536, 0x40, "_BHRfS_M", btrfs_size, 0x20, 0x12b, 63},
+	{"f2fs", 1024, 0, "\x10\x20\xf5\xf2", NULL, 0, 0, 0},
+	{"erofs", 1024, 0, "\xe2\xe1\xf5\xe0", NULL, 0, 0, 0},
+	{"iso9660", 32768, 1, "CD001", NULL, 0, 0, 0},
 };
+
+static void read_tags(const struct known *type, const uint8_t *super, struct filesystem *ret)
+{
+	const uint8_t *p = super + type->uuid_at;
+
+	if (type->label_at)
+		memcpy(ret->label, super + type->label_at, type->label_bytes);
+	if (type->uuid_at)
+		snprintf(ret->uuid, sizeof(ret->uuid), "%08x-%04x-%04x-%04x-%012llx",
+			 (unsigned int)big(p, 4), (unsigned int)big(p + 4, 2),
+			 (unsigned int)big(p + 6, 2), (unsigned int)big(p + 8, 2),
+			 (unsigned long long)big(p + 10, 6));
+}
 
 int filesystem_probe(int fd, struct filesystem *ret)
 {
@@ -87,6 +106,7 @@ int filesystem_probe(int fd, struct filesystem *ret)
 			continue;
 		ret->name = known[i].name;
 		ret->size_bytes = known[i].size ? known[i].size(super) : 0;
+		read_tags(&known[i], super, ret);
 		return 0;
 	}
 	return 0;

@@ -80,10 +80,9 @@ static int attempt(struct boot *boot)
 {
 	int r = boot_read_line(&boot->line);
 
-	if (r == 0 && *boot->line.root_elsewhere) {
-		log_line("root=%s: is neither the export nor a partition of it, and this image "
-			 "knows no other devices: write root=/dev/nbd0p1, or boot an image of "
-			 "dracut",
+	if (r == 0 && *boot->line.root_elsewhere == '/') {
+		log_line("root=%s: this image knows NBD devices alone: write root=/dev/nbd0p1 or "
+			 "root=LABEL=NAME, or boot an image of dracut",
 			 boot->line.root_elsewhere);
 		return EXIT_PERMANENT;
 	}
@@ -96,7 +95,7 @@ static int attempt(struct boot *boot)
 
 _Noreturn void init_main(char **argv)
 {
-	static struct boot boot = {.mount_point = "/root"};
+	struct boot boot = {.mount_point = "/root"};
 	int r;
 
 	log_init("init");

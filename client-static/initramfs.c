@@ -74,7 +74,7 @@ static void wait_after(struct boot *boot, int exit_code)
 
 static int boot_until_done(const char *mount_point)
 {
-	struct boot boot = {.mount_point = mount_point};
+	struct boot boot = {.mount_point = mount_point, .leaves_elsewhere = true};
 	int r = boot_read_line(&boot.line);
 
 	if (r)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The value of nbdopts=: KEY=VALUE,... in the names that nbdtab(5) uses, for
- * each device of the boot. Called by cmdline.c; pure.
+ * The values of nbdopts=: KEY=VALUE,... in the names that nbdtab(5) uses, for
+ * each device of the boot, and of nbdoverlay=. Called by cmdline.c; pure.
  */
 #include "client-static/boot.h"
 
@@ -138,4 +138,33 @@ int nbdopts_parse(const char *value, struct nbd_opts *opts, char *why, size_t wh
 			return r;
 	}
 	return 0;
+}
+
+int overlay_parse(const char *value, struct overlay *ret, char *why, size_t why_size)
+{
+	static const char with_size[] = "tmpfs,size=";
+	const char *size = value + strlen(with_size);
+	size_t digits;
+
+	*ret = (struct overlay){0};
+	if (strncmp(value, "nbd://", strlen("nbd://")) == 0) {
+		ret->kind = OVERLAY_ON_EXPORT;
+		return uri_parse(value, &ret->target, why, why_size);
+	}
+	ret->kind = OVERLAY_IN_MEMORY;
+	if (strcmp(value, "tmpfs") == 0)
+		return 0;
+	if (strncmp(value, with_size, strlen(with_size)) != 0)
+		goto refuse;
+	digits = strspn(size, "0123456789");
+	if (!digits || strlen(size) >= sizeof(ret->size) ||
+	    (size[digits] && (!strchr("kKmMgG%", size[digits]) || size[digits + 1])))
+		goto refuse;
+	strcpy(ret->size, size);
+	return 0;
+refuse:
+	snprintf(why, why_size,
+		 "wants tmpfs, tmpfs,size=SIZE (bytes with k, M or G, or a share of the memory "
+		 "with %%), or nbd://SERVER[:PORT]/EXPORT");
+	return -EINVAL;
 }

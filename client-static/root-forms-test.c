@@ -134,7 +134,6 @@ static const struct {
 	{"root=nbd:s:raw:ext4:ro:swap", "unknown key \"swap\""},
 	{"root=nbd:s:raw:ext4:ro:-swap,-C,4", "unknown key \"-swap\""},
 	{"netroot=iscsi:s::::x", "netroot=iscsi:s::::x: is not NBD"},
-	{"root=overlay:nbd=10.0.0.1:x", "an overlay in memory is not made here"},
 	{"nbdroot=10.0.0.1", "names no export; write nbdroot=10.0.0.1,EXPORT"},
 	{"nbdroot=10.0.0.1,,nbd0", "names no export"},
 	{"nbdroot=10.0.0.1,x,sda", "\"sda\" is no NBD device; write nbd0 or nbd0p1"},

@@ -431,6 +431,22 @@ int root_form_libreelec(struct reading *r, const char *name, const char *value)
 	return err ? err : claim(r, name, value, &target, ROOT_ON_LINE);
 }
 
+/* overlay:nbd=SERVER:EXPORT, with changes in memory */
+int root_form_kiwi_overlay(struct reading *r, const char *name, const char *value)
+{
+	struct target target = {.port = NBD_DEFAULT_PORT};
+	const char *rest = value + strlen("overlay:nbd=");
+	int err = take_host(r, name, value, &rest, ":", &target);
+
+	if (err)
+		return err;
+	if (!*target.host || *rest != ':')
+		return cmdline_refuse(r, "%s=%.80s: wants overlay:nbd=SERVER:EXPORT", name, value);
+	r->line->overlay.kind = OVERLAY_IN_MEMORY;
+	err = set_export(r, name, value, whole(rest + 1), &target);
+	return err ? err : claim(r, name, value, &target, ROOT_ON_LINE);
+}
+
 /* SERVER;EXPORT;DEVICE;SWAP-EXPORT;SWAP-DEVICE;WRITE-EXPORT;WRITE-DEVICE */
 int root_form_kiwi(struct reading *r, const char *name, const char *value)
 {

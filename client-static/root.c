@@ -57,8 +57,7 @@ static unsigned long split_flags(const char *flags, char *ret_data, size_t size)
 	return found;
 }
 
-/* The file system and whether the export holds all of it; 0 or an exit code. */
-static int inspect(const char *device, struct filesystem *ret)
+int root_inspect(const char *device, struct filesystem *ret)
 {
 	int fd = open(device, O_RDONLY | O_CLOEXEC), r;
 	uint64_t size_bytes = 0;
@@ -84,8 +83,8 @@ static int inspect(const char *device, struct filesystem *ret)
 }
 
 /* Tries each of a list of types; -ENODEV when the kernel has none of them. */
-static int mount_as(const char *types, char separator, const char *device, unsigned long flags,
-		    const char *data)
+static int mount_as(const char *types, char separator, const char *device, const char *where,
+		    unsigned long flags, const char *data)
 {
 	const char separators[] = {separator, '\0'};
 	char text[2048], *rest = text, *type;
@@ -98,7 +97,7 @@ static int mount_as(const char *types, char separator, const char *device, unsig
 		type += strspn(type, "\t ");
 		if (!*type)
 			continue;
-		if (mount(device, mounted_at, type, flags, data) == 0)
+		if (mount(device, where, type, flags, data) == 0)
 			return 0;
 		if (r == -ENODEV || errno != ENODEV)
 			r = -errno;
@@ -106,21 +105,22 @@ static int mount_as(const char *types, char separator, const char *device, unsig
 	return r;
 }
 
-static int mount_device(const struct boot_line *line, const char *device, const char *found)
+static int mount_device(const struct boot_line *line, const char *device, const char *where,
+			const char *found)
 {
-	unsigned long flags = line->root_rw ? 0 : MS_RDONLY;
+	unsigned long flags = line->root_rw && !line->overlay.kind ? 0 : MS_RDONLY;
 	char types[2048], data[sizeof(line->root_flags)];
 	int r;
 
 	flags |= split_flags(line->root_flags, data, sizeof(data));
 	if (line->root_fstype[0])
-		return mount_as(line->root_fstype, ',', device, flags, data);
+		return mount_as(line->root_fstype, ',', device, where, flags, data);
 	if (found && strcmp(found, "ext4") == 0) /* ext2 and ext3 have the same superblock */
-		return mount_as("ext4,ext2", ',', device, flags, data);
+		return mount_as("ext4,ext2", ',', device, where, flags, data);
 	if (found)
-		return mount_as(found, ',', device, flags, data);
+		return mount_as(found, ',', device, where, flags, data);
 	r = system_read("/proc/filesystems", types, sizeof(types));
-	return r < 0 ? r : mount_as(types, '\n', device, flags, data);
+	return r < 0 ? r : mount_as(types, '\n', device, where, flags, data);
 }
 
 static const char *mount_hint(int error, const char *type)
@@ -183,12 +183,22 @@ static int find_init(const struct boot_line *line)
 	return EXIT_PERMANENT;
 }
 
+static const char *mode_name(const struct boot_line *line)
+{
+	if (line->overlay.kind == OVERLAY_IN_MEMORY)
+		return "ro, changes in memory";
+	if (line->overlay.kind == OVERLAY_ON_EXPORT)
+		return "ro, changes on /dev/nb2";
+	return line->root_rw ? "rw" : "ro";
+}
+
 int root_mount(const struct boot_line *line, const char *device, const char *kernel_name,
 	       const char *mount_point)
 {
 	struct filesystem found = {0};
 	const char *type;
-	int r = inspect(device, &found);
+	const char *where = line->overlay.kind ? OVERLAY_LOWER : mount_point;
+	int r = root_inspect(device, &found);
 
 	if (r)
 		return r;
@@ -198,16 +208,23 @@ int root_mount(const struct boot_line *line, const char *device, const char *ker
 		return EXIT_PERMANENT;
 	}
 	type = line->root_fstype[0] ? line->root_fstype : found.name;
-	r = mount_device(line, kernel_name, found.name);
+	if (line->overlay.kind)
+		r = overlay_prepare();
+	if (r)
+		return r;
+	r = mount_device(line, kernel_name, where, found.name);
 	if (r < 0) {
 		log_line("%s: root: mount as %s: %s (%s)", device, type ? type : "any file system",
 			 strerror(-r), mount_hint(r, type));
 		return r == -EIO ? EXIT_TEMPORARY : EXIT_PERMANENT;
 	}
-	r = find_init(line);
+	if (line->overlay.kind)
+		r = overlay_mount(&line->overlay, "/dev/nbd2", mount_point);
+	if (r == 0)
+		r = find_init(line);
 	if (r == 0)
 		log_line("%s: root, %s, %s; starting %s", device, type ? type : "found by trying",
-			 line->root_rw ? "rw" : "ro", init_path);
+			 mode_name(line), init_path);
 	return r;
 }
 
@@ -215,6 +232,7 @@ void root_unmount(void)
 {
 	if (mounted_at)
 		umount2(mounted_at, 0); /* EINVAL: the failure was before the mount */
+	overlay_unmount();
 }
 
 struct image {

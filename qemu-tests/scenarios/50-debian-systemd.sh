@@ -18,5 +18,5 @@ guest() {
 }
 
 after() {
-	expect_clean_root
+	expect_clean_root && expect_detached root swap
 }
