@@ -111,7 +111,7 @@ static int start_swap(struct boot *boot)
 	if (r)
 		return r;
 	snprintf(device, sizeof(device), "/dev/nb%u", index);
-	r = swap_on(device, boot->line.opts.swap_priority);
+	r = swap_on(device, &boot->line.opts);
 	if (r)
 		disconnect_run(index);
 	boot->has_swap = r == 0;

@@ -54,6 +54,9 @@ struct nbd_opts {
 	uint32_t tcp_timeout_s;	   /* tcp-timeout=, 0: the default */
 	uint32_t block_size_bytes; /* bs=, 0: the default */
 	int swap_priority;	   /* prio=, -1: the kernel's choice */
+	bool swap_crypt;	   /* crypt: a key of this boot between swap and device */
+	bool swap_discard_pages;   /* discard: also each page that is freed, not the whole once */
+	uint32_t swap_percent;	   /* size=: of the memory; 0: all of the export */
 	enum reserve_mode reserve; /* reserve= */
 };
 
@@ -232,8 +235,25 @@ int dhcp_event_main(int argc, char **argv);
  */
 int swap_prepare(const char *device, int fd, uint64_t size_bytes);
 
-/* Takes device as swap, after swap_prepare(). priority -1 is the kernel's choice. */
-int swap_on(const char *device, int priority);
+/* Takes device as swap as opts say, after swap_prepare(). Prints as stages do. */
+int swap_on(const char *device, const struct nbd_opts *opts);
+
+/* swap-crypt.c */
+
+/* The device's first MiB stays readable: it says that this is swap, and nothing else. */
+enum { SWAP_CRYPT_OFFSET_BYTES = 1 << 20 };
+
+/*
+ * Makes a mapped device of device, encrypted by a key that nobody else has;
+ * ret_path is its node. 0, -ENODEV when the kernel has no device mapper, or -errno.
+ */
+int swap_crypt_open(const char *device, uint64_t size_bytes, char *ret_path, size_t size);
+
+/* Undoes that; 0 or -errno. */
+int swap_crypt_close(void);
+
+/* Whether the block device NAME is that one. */
+bool swap_crypt_is(const char *name);
 
 /* filesystem.c */
 

@@ -56,7 +56,7 @@ $(eval $(call client_test,root-forms,root-forms root-path cmdline names ip nbdop
 $(eval $(call client_test,lease,lease))
 $(eval $(call client_test,filesystem,filesystem))
 $(eval $(call client_test,root-tag,root-tag filesystem directory system))
-$(eval $(call client_test,swap,swap))
+$(eval $(call client_test,swap,swap swap-crypt system))
 $(eval $(call client_test,negotiate,negotiate failure))
 $(eval $(call client_test,geometry,geometry failure))
 $(eval $(call client_test,attach,attach failure))

@@ -53,6 +53,9 @@ static const char *describe(const struct boot_line *l)
 	ADD(l->opts.block_size_bytes, " bs=%u", l->opts.block_size_bytes);
 	ADD(l->opts.swap_priority >= 0, " prio=%d", l->opts.swap_priority);
 	ADD(l->opts.reserve == RESERVE_KEEP, " reserve=keep");
+	ADD(l->opts.swap_crypt, " crypt");
+	ADD(l->opts.swap_discard_pages, " discard");
+	ADD(l->opts.swap_percent, " size=%u%%", l->opts.swap_percent);
 	ADD(l->ip.method, " ip=%s", methods[l->ip.method]);
 	ADD(l->ip.method == IP_STATIC, ",%s,%s,%s,%s", address[0], address[1], address[2],
 	    address[3]);
@@ -127,6 +130,7 @@ static const struct {
 	{ROOT "rd.neednet=1 rd.net.timeout.dhcp=9 rd.net.dhcp.retry=2 wol_wait=1",
 	 "root=10.0.2.2,10809,r"},
 	{ROOT "rd.overlay=0 overlaytmpfs=no copytoram=auto", "root=10.0.2.2,10809,r"},
+	{ROOT "nbdopts=crypt,discard,size=150%", "root=10.0.2.2,10809,r crypt discard size=150%"},
 	{ROOT "nbdoverlay=tmpfs", "root=10.0.2.2,10809,r tmpfs="},
 	{ROOT "nbdoverlay=tmpfs,size=150%", "root=10.0.2.2,10809,r tmpfs=150%"},
 	{ROOT "nbdoverlay=tmpfs,size=2g", "root=10.0.2.2,10809,r tmpfs=2g"},
@@ -201,6 +205,11 @@ static const struct {
 	{ROOT "ifname=eth0", "ifname=eth0: wants INTERFACE:MAC"},
 	{ROOT "rd.live.overlay.size=512", "rd.live.overlay.size=512: is not done here: write"},
 	{ROOT "copytoram", "let the server keep a layer for each machine"},
+	{ROOT "nbdopts=size=1G", "size=1G: wants a share of the memory, 1% to 10000%"},
+	{ROOT "nbdopts=size=0%", "size=0%: wants a share"},
+	{ROOT "nbdopts=size=%", "size=%: wants a share"},
+	{ROOT "nbdopts=size=10001%", "size=10001%: wants a share"},
+	{ROOT "nbdopts=crypt=aes", "unknown key \"crypt\""},
 	{ROOT "nbdoverlay=ram", "nbdoverlay=ram: wants tmpfs, tmpfs,size=SIZE"},
 	{ROOT "nbdoverlay=tmpfs,size=", "nbdoverlay=tmpfs,size=: wants tmpfs"},
 	{ROOT "nbdoverlay=tmpfs,size=1x", "wants tmpfs"},

@@ -36,7 +36,15 @@ static bool same_key(const char *a, const char *b)
 	return *a == *b;
 }
 
-enum opt_key { OPT_TIMEOUT, OPT_DEAD_TIMEOUT, OPT_TCP_TIMEOUT, OPT_BS, OPT_PRIO, OPT_RESERVE };
+enum opt_key {
+	OPT_TIMEOUT,
+	OPT_DEAD_TIMEOUT,
+	OPT_TCP_TIMEOUT,
+	OPT_BS,
+	OPT_PRIO,
+	OPT_RESERVE,
+	OPT_SIZE,
+};
 
 static const struct {
 	const char *name, *range;
@@ -49,15 +57,30 @@ static const struct {
 	[OPT_BS] = {"bs", "bytes: 512, 1024, 2048 or 4096", 512, 4096},
 	[OPT_PRIO] = {"prio", "a priority of 0 to 32767", 0, 32767},
 	[OPT_RESERVE] = {"reserve", "auto or keep", RESERVE_AUTO, RESERVE_KEEP},
+	[OPT_SIZE] = {"size", "a share of the memory, 1% to 10000%", 1, 10000},
 };
 
 enum { OPT_KEYS = sizeof(opt_keys) / sizeof(opt_keys[0]) };
+
+static int parse_percent(const char *text, uint64_t max, uint64_t *ret)
+{
+	char number[8];
+	size_t length = strlen(text);
+
+	if (length < 2 || length > sizeof(number) || text[length - 1] != '%')
+		return -EINVAL;
+	memcpy(number, text, length - 1);
+	number[length - 1] = '\0';
+	return parse_number(number, 1, max, ret);
+}
 
 static int parse_value(enum opt_key key, const char *text, uint64_t *ret)
 {
 	enum reserve_mode mode = RESERVE_AUTO;
 	int err;
 
+	if (key == OPT_SIZE)
+		return parse_percent(text, opt_keys[key].max, ret);
 	if (key != OPT_RESERVE) {
 		err = parse_number(text, opt_keys[key].min, opt_keys[key].max, ret);
 		return !err && key == OPT_BS && (*ret & (*ret - 1)) ? -EINVAL : err;
@@ -90,6 +113,9 @@ static void set_opt(struct nbd_opts *opts, enum opt_key key, uint64_t number)
 	case OPT_RESERVE:
 		opts->reserve = (enum reserve_mode)number;
 		break;
+	case OPT_SIZE:
+		opts->swap_percent = (uint32_t)number;
+		break;
 	}
 }
 
@@ -104,7 +130,7 @@ static int parse_opt(struct nbd_opts *opts, const char *key, const char *value, 
 	if (i == OPT_KEYS) {
 		snprintf(why, why_size,
 			 "unknown key \"%.40s\"; known are timeout=, dead-timeout=, bs=, prio=, "
-			 "reserve=, tcp-timeout=",
+			 "reserve=, tcp-timeout=, size=, crypt, discard",
 			 key);
 		return -EINVAL;
 	}
@@ -115,6 +141,18 @@ static int parse_opt(struct nbd_opts *opts, const char *key, const char *value, 
 	}
 	set_opt(opts, (enum opt_key)i, number);
 	return 0;
+}
+
+/* A key without a value; false when it is none. */
+static bool set_flag(struct nbd_opts *opts, const char *key)
+{
+	if (strcmp(key, "crypt") == 0)
+		opts->swap_crypt = true;
+	else if (strcmp(key, "discard") == 0)
+		opts->swap_discard_pages = true;
+	else
+		return strcmp(key, "persist") == 0; /* every connection is made again */
+	return true;
 }
 
 int nbdopts_parse(const char *value, struct nbd_opts *opts, char *why, size_t why_size)
@@ -131,8 +169,8 @@ int nbdopts_parse(const char *value, struct nbd_opts *opts, char *why, size_t wh
 
 		if (equals)
 			*equals = '\0';
-		if ((!*opt && !equals) || (!equals && strcmp(opt, "persist") == 0))
-			continue; /* every connection is made again */
+		if ((!*opt && !equals) || (!equals && set_flag(opts, opt)))
+			continue;
 		r = parse_opt(opts, opt, equals ? equals + 1 : NULL, why, why_size);
 		if (r < 0)
 			return r;

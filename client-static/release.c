@@ -40,24 +40,24 @@ static uint64_t available_kib(void)
 	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
-static void swap_off(uint32_t index, uint64_t used_kib)
+/* The device NAME, of which so much is in use. */
+static void swap_off(const char *name, uint64_t used_kib)
 {
 	uint64_t free_kib = available_kib();
 	char path[32];
 
 	/* swapoff reads everything back: with too little memory it would end processes for it. */
 	if (used_kib >= free_kib) {
-		log_line("/dev/nb%u: swap is left on: %llu KiB are in use, and %llu KiB of memory "
+		log_line("/dev/%s: swap is left on: %llu KiB are in use, and %llu KiB of memory "
 			 "are free",
-			 index, (unsigned long long)used_kib, (unsigned long long)free_kib);
+			 name, (unsigned long long)used_kib, (unsigned long long)free_kib);
 		return;
 	}
-	snprintf(path, sizeof(path), "/dev/nb%u", index);
-	if (swapoff(path) == 0)
-		return;
-	snprintf(path, sizeof(path), "/dev/nbd%u", index);
+	snprintf(path, sizeof(path), "/dev/%.20s", name);
 	if (swapoff(path) < 0)
-		log_line("/dev/nb%u: swapoff: %s", index, strerror(errno));
+		log_line("%s: swapoff: %s", path, strerror(errno));
+	else if (swap_crypt_is(name))
+		swap_crypt_close();
 }
 
 /* Rows of /proc/swaps: path, type, size, used, priority; the path is seen from the old root. */
@@ -76,8 +76,8 @@ static void swap_off_all(void)
 		if (sscanf(row, "%255s %*s %*u %llu", path, &used_kib) != 2)
 			continue;
 		name = strrchr(path, '/');
-		if (name && names_parse(name + 1, &index, &why) == 0)
-			swap_off(index, used_kib);
+		if (name && (names_parse(name + 1, &index, &why) == 0 || swap_crypt_is(name + 1)))
+			swap_off(name + 1, used_kib);
 	}
 }
 

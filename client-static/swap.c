@@ -17,7 +17,12 @@
 #include <linux/fs.h>
 #include <sys/random.h>
 #include <sys/swap.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
+
+#ifndef SWAP_FLAG_DISCARD_ONCE
+#define SWAP_FLAG_DISCARD_ONCE 0x20000 /* include/linux/swap.h of the kernel */
+#endif
 
 enum {
 	ENDS_BYTES = 1 << 20, /* that must be zero at each end of a blank device */
@@ -152,30 +157,111 @@ int swap_prepare(const char *device, int fd, uint64_t size_bytes)
 	return 0;
 }
 
-int swap_on(const char *device, int priority)
+/* The part of the device to use, whole pages. */
+static uint64_t choose_size(uint64_t size_bytes, uint32_t percent)
 {
-	int flags = priority < 0 ? 0 : SWAP_FLAG_PREFER | (priority & SWAP_FLAG_PRIO_MASK);
-	int fd = open(device, O_RDWR | O_CLOEXEC), r = 0, is_read_only = 0;
-	uint64_t size_bytes = 0;
+	struct sysinfo system;
+	uint64_t wanted;
 
-	if (fd < 0 || ioctl(fd, BLKGETSIZE64, &size_bytes) < 0 ||
-	    ioctl(fd, BLKROGET, &is_read_only) < 0) {
-		log_line("%s: swap: %s", device, strerror(errno));
-		r = EXIT_PERMANENT;
-	} else if (is_read_only) {
-		log_line("%s: swap: the export is read-only; swap wants a writable one", device);
-		r = EXIT_PERMANENT;
-	}
+	if (!percent || sysinfo(&system) < 0)
+		return size_bytes;
+	wanted = (uint64_t)system.totalram * system.mem_unit / 100 * percent;
+	wanted -= wanted % PAGE_BYTES;
+	return wanted < size_bytes ? wanted : size_bytes;
+}
+
+/* Opens device and finds how large it is; its file, or -errno. */
+static int open_device(const char *device, uint64_t *ret_size_bytes)
+{
+	int fd = open(device, O_RDWR | O_CLOEXEC), is_read_only = 0, r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, BLKGETSIZE64, ret_size_bytes) < 0 || ioctl(fd, BLKROGET, &is_read_only) < 0)
+		r = -errno;
+	else if (is_read_only)
+		r = -EROFS;
 	if (r == 0)
-		r = swap_prepare(device, fd, size_bytes);
-	if (fd >= 0)
-		close(fd);
-	if (r)
-		return r;
-	if (swapon(device, flags) < 0 && errno != EBUSY) {
-		log_line("%s: swapon: %s", device, strerror(errno));
+		return fd;
+	close(fd);
+	return r;
+}
+
+/* A new header for size_bytes of the device, whatever it has. */
+static int rewrite(const char *device, uint64_t size_bytes)
+{
+	static struct swap_page page;
+	int fd = open(device, O_RDWR | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return -errno;
+	r = write_header(fd, size_bytes, &page);
+	close(fd);
+	return r;
+}
+
+/* The mapped device in place of *device, of which at most size_bytes are used. */
+static int put_crypt_over(const char **device, uint64_t device_bytes, uint64_t *size_bytes)
+{
+	static char path[32];
+	int r;
+
+	if (device_bytes < SWAP_CRYPT_OFFSET_BYTES + PAGES_MIN * PAGE_BYTES) {
+		log_line("%s: swap: crypt wants an export of more than a MiB", *device);
 		return EXIT_PERMANENT;
 	}
-	log_line("%s: swap, %llu MiB", device, (unsigned long long)(size_bytes >> 20));
+	r = swap_crypt_open(*device, device_bytes, path, sizeof(path));
+	if (r < 0) {
+		log_line("%s: swap: crypt: %s%s", *device, strerror(-r),
+			 r == -ENODEV ? " (this kernel or image has no dm-crypt)" : "");
+		return EXIT_PERMANENT;
+	}
+	if (*size_bytes > device_bytes - SWAP_CRYPT_OFFSET_BYTES)
+		*size_bytes = device_bytes - SWAP_CRYPT_OFFSET_BYTES;
+	*device = path;
+	return 0;
+}
+
+/* Discards come first: what an earlier boot has left need not be kept by the server. */
+static int turn_on(const char *device, const struct nbd_opts *opts)
+{
+	int flags = opts->swap_priority < 0
+			    ? 0
+			    : SWAP_FLAG_PREFER | (opts->swap_priority & SWAP_FLAG_PRIO_MASK);
+	int discard = SWAP_FLAG_DISCARD | (opts->swap_discard_pages ? 0 : SWAP_FLAG_DISCARD_ONCE);
+
+	return swapon(device, flags | discard) < 0 && errno != EBUSY ? -errno : 0;
+}
+
+int swap_on(const char *device, const struct nbd_opts *opts)
+{
+	uint64_t device_bytes = 0, size_bytes;
+	int fd = open_device(device, &device_bytes), r;
+
+	if (fd < 0) {
+		log_line("%s: swap: %s", device,
+			 fd == -EROFS ? "the export is read-only; swap wants a writable one"
+				      : strerror(-fd));
+		return EXIT_PERMANENT;
+	}
+	r = swap_prepare(device, fd, device_bytes);
+	close(fd);
+	size_bytes = choose_size(device_bytes, opts->swap_percent);
+	if (r == 0 && opts->swap_crypt)
+		r = put_crypt_over(&device, device_bytes, &size_bytes);
+	if (r)
+		return r;
+	if (opts->swap_crypt || opts->swap_percent)
+		r = rewrite(device, size_bytes);
+	if (r == 0)
+		r = turn_on(device, opts);
+	if (r < 0) {
+		log_line("%s: swapon: %s", device, strerror(-r));
+		if (opts->swap_crypt)
+			swap_crypt_close();
+		return EXIT_PERMANENT;
+	}
+	log_line("%s: swap, %llu MiB%s", device, (unsigned long long)(size_bytes >> 20),
+		 opts->swap_crypt ? ", encrypted by a key of this boot" : "");
 	return 0;
 }
