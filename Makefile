@@ -90,6 +90,7 @@ install: client server floppy-tools ## install programs, manual pages, units and
 	$(Q)install -m 644 client-static/systemd/60-nbd-client.rules $(INSTALL_UDEV)
 	$(Q)install -m 644 client-static/completion/nbd-client $(INSTALL_BASH)
 	$(Q)install -D -m 755 -t $(INSTALL_DRACUT) initramfs/dracut/*.sh
+	$(Q)sed -i 's,@SBIN@,$(PREFIX)/sbin,' $(INSTALL_DRACUT)/module-setup.sh
 	$(Q)$(foreach m,$(MAN_PAGES),install -m 644 $(m) $(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)));)
 
 uninstall: ## remove what install put there

@@ -8,7 +8,7 @@ BOOTLINE      ?= root=nbd://$${next-server}/root nbdswap=nbd://$${next-server}/s
 IMAGE         := $(B)/initramfs/busybox.cpio.gz
 IMAGE_DEBIAN  := $(B)/initramfs/busybox-debian.cpio.gz
 DEBIAN_KERNEL := $(B)/kernel/debian
-INTEROP_TESTS += initramfs/reproducible-test.sh client-static/nbdboot-test.sh
+INTEROP_TESTS += initramfs/reproducible-test.sh initramfs/dracut-test.sh client-static/nbdboot-test.sh
 MAN_PAGES     += client-static/nbdboot.7
 
 .PHONY: initramfs media

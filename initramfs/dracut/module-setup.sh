@@ -7,9 +7,9 @@
 # is the static nbd-client, drivers, and hooks that call the client; the boot line, the
 # network, swap and root are the client's. For dracut 059 and for dracut-ng.
 
-# The client's path, which nbd_client= in dracut.conf(5) may name.
+# The client that "make install" has put beside this, or that nbd_client= in dracut.conf(5) names.
 find_client() {
-	echo "${nbd_client:-$dracutsysrootdir$(find_binary nbd-client)}"
+	echo "${nbd_client:-$dracutsysrootdir@SBIN@/nbd-client}"
 }
 
 check() {

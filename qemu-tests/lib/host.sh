@@ -175,9 +175,9 @@ list_machines() {
 
 # The machine has ended its connections itself, after it had flushed. For after().
 expect_detached() { # EXPORT...
-	local name_of
-	for name_of; do
-		grep -q "export \"$name_of\": disconnected" "$dir/server.log" ||
-			{ echo "server: no NBD_CMD_DISC for $name_of" && return 1; }
+	local served
+	for served; do
+		grep -q "export \"$served\": disconnected" "$dir/server.log" ||
+			{ echo "server: no NBD_CMD_DISC for $served" && return 1; }
 	done
 }
