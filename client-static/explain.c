@@ -63,7 +63,12 @@ static void print_root(const struct boot_line *line)
 	default:
 		print_target("root", &line->root, line->root_index, line->root_partition);
 	}
-	printf("%-*s%s, %s%s%s\n", LABEL_COLUMN, "mount", line->root_rw ? "rw" : "ro",
+	if (*line->root_elsewhere)
+		printf("%-*s%s, on that device\n", LABEL_COLUMN, "find", line->root_elsewhere);
+	printf("%-*s%s, %s%s%s\n", LABEL_COLUMN, "mount",
+	       line->overlay.kind ? "ro, below an overlay"
+	       : line->root_rw	  ? "rw"
+				  : "ro",
 	       *line->root_fstype ? line->root_fstype : "file system found by its superblock",
 	       *line->root_flags ? ", " : "", line->root_flags);
 }
@@ -81,6 +86,18 @@ static void print_network(const struct boot_line *line)
 	       *line->boot_mac ? ", card with MAC " : "", line->boot_mac);
 }
 
+static void print_overlay(const struct overlay *overlay, const char *before)
+{
+	char uri[256];
+
+	if (overlay->kind == OVERLAY_IN_MEMORY)
+		printf("%stmpfs%s%s", before, *overlay->size ? ",size=" : "", overlay->size);
+	if (overlay->kind == OVERLAY_ON_EXPORT) {
+		uri_format(&overlay->target, uri, sizeof(uri));
+		printf("%s%s", before, uri);
+	}
+}
+
 /* The parts that say which devices, in the form that every part of this kit takes. */
 static void print_canonical(const struct boot_line *line)
 {
@@ -89,7 +106,15 @@ static void print_canonical(const struct boot_line *line)
 	if (line->root_source != ROOT_ON_LINE)
 		return;
 	uri_format(&line->root, uri, sizeof(uri));
-	printf("%-*sroot=%s", LABEL_COLUMN, "same as", uri);
+	printf("%-*s", LABEL_COLUMN, "same as");
+	if (*line->root_elsewhere)
+		printf("netroot=%s root=%s", uri, line->root_elsewhere);
+	else if (line->root_partition)
+		printf("netroot=%s root=/dev/nbd%up%u", uri, line->root_index,
+		       line->root_partition);
+	else
+		printf("root=%s", uri);
+	print_overlay(&line->overlay, " nbdoverlay=");
 	if (line->has_swap) {
 		uri_format(&line->swap, uri, sizeof(uri));
 		printf(" nbdswap=%s", uri);
