@@ -194,6 +194,12 @@ int network_up(const struct boot_line *line, bool need_ipv4, struct boot_identit
  */
 void network_drop_lease(void);
 
+/*
+ * network-keep.c: leaves files in /run that make the network managers of the
+ * running system leave the interface with this MAC address alone.
+ */
+void network_keep(const char *mac);
+
 /* address.c: one interface by ioctl(2), netdevice(7) */
 
 struct ip_address {

@@ -319,6 +319,8 @@ int network_up(const struct boot_line *line, bool need_ipv4, struct boot_identit
 		say_address(interface, line->ip.method == IP_STATIC ? "ip=" : "DHCP");
 	}
 	read_attribute(interface, "address", ret->mac, sizeof(ret->mac));
+	if (*ret->mac)
+		network_keep(ret->mac);
 	gethostname(ret->host_name, sizeof(ret->host_name));
 	if (strcmp(ret->host_name, "(none)") == 0)
 		ret->host_name[0] = '\0';

@@ -8,12 +8,22 @@ requires() {
 	is_built roots/debian12.ext4
 }
 
+networkctl_says_unmanaged() {
+	networkctl status eth0 --no-pager | grep -q unmanaged
+}
+
 guest() {
 	systemctl is-active multi-user.target
 	[ -z "$(systemctl --failed --no-legend --plain | tee /dev/stderr)" ]
 	expect_root nbd0
 	expect_swap /dev/nb1
 	[ "$(systemctl show -P ActiveState dev-nb1.swap)" = active ]
+	# A network manager that wants every interface does not get the one of the root.
+	printf '[Match]\nName=e*\n[Network]\nAddress=192.0.2.7/24\n' >/etc/systemd/network/10-all.network
+	systemctl start systemd-networkd
+	until networkctl_says_unmanaged; do sleep 0.1; done # the end of TIMEOUT at most
+	ip -4 address show dev eth0 | grep -q 10.0.2.15
+	expect_failure grep 192.0.2.7 /proc/net/fib_trie
 	# Swap is older than the init of this root, which came when dracut's systemd switched.
 	swap_s=$(dmesg | sed -nE 's/^\[ *([0-9]+)\..* swap on \/dev\/nb1.*/\1/p')
 	init_us=$(systemctl show -P UserspaceTimestampMonotonic)
