@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="Debian 12 on a partition of a read-only image, its changes in a tmpfs that swaps encrypted"
 ROOT=debian12 MEM=160M TIMEOUT=100
-KERNELS=debian
+KERNELS=''
 BOOTLINE='netroot=nbd://10.0.2.2:PORT/root root=LABEL=debian12 rw nbdoverlay=tmpfs,size=200% nbdswap=nbd://10.0.2.2:PORT/swap nbdopts=crypt,size=150%'
 
 requires() {
