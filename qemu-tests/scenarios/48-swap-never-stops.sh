@@ -5,11 +5,11 @@
 # processes, together of 1.5 times the memory, with the reserve that the boot line asks for. First
 # they only make their memory dirty, a few times: stock kernels stop most often in the moment when
 # the last free page goes and many tasks begin to write out at once while packets come in, or none
-# comes: the root is read meanwhile, and now and then the cable is out for 3 s, and the server stands
+# comes: the root is read meanwhile, and now and then the cable is out for 8 s, and the server stands
 # still for 3 s. Then every page is filled and checked.
 # 49-* and the campaign give other values to MEM, SMP, NIC and APPEND. An allocation that failed
 # with a warning is no failure here: what counts is that all go on.
-DESCRIPTION="eight processes of 1.5 times the memory never stop, with no reserve set, 1 % of packets lost, and link and server away for 3 s"
+DESCRIPTION="eight processes of 1.5 times the memory never stop, with no reserve set, 1 % of packets lost, and link and server away for seconds"
 MEM=96M
 APPEND='nbdopts=reserve=keep fills=3 hogs=8 hog=18M loss=1 outages=1 seed=1'
 KERNEL_ALLOW='page allocation failure|Call Trace:'
@@ -25,11 +25,11 @@ host() {
 # Ends early when the machine does; who waits for that next judges.
 disturb() { # TIMES
 	for _ in $(seq "$1"); do
-		! vm_wait 2 || return 0
+		! vm_wait 4 || return 0
 		link_set off
-		! vm_wait 3 || return 0
+		! vm_wait 8 || return 0
 		link_set on
-		! vm_wait 2 || return 0
+		! vm_wait 4 || return 0
 		server_pause
 		vm_wait 3 && ended=yes || ended=no
 		server_resume
