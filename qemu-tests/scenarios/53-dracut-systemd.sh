@@ -5,7 +5,7 @@ ROOT=debian12 MEM=384M TIMEOUT=150 INITRD=dracut
 KERNELS=debian
 
 requires() {
-	is_built roots/debian12.ext4
+	is_built roots/debian12.ext4 && has_initrd
 }
 
 networkctl_says_unmanaged() {

@@ -5,6 +5,10 @@ TIMEOUT=90 INITRD=dracut-plain
 KERNELS=debian
 BOOTLINE='netroot=nbd://10.0.2.2:PORT/root root=LABEL=test rw nbdswap=nbd://10.0.2.2:PORT/swap'
 
+requires() {
+	has_initrd
+}
+
 guest() {
 	expect_root nbd0
 	expect_swap /dev/nb1
