@@ -67,6 +67,33 @@ static int load(int dir_fd, const char *path)
 	return r;
 }
 
+/* True when nbdopts= of the boot line has the key. */
+static bool is_asked_for(const char *key)
+{
+	char line[BOOT_LINE_BYTES];
+	char *rest = line, *name, *value, *opt;
+
+	if (system_read("/proc/cmdline", line, sizeof(line)) < 0)
+		return false;
+	while (cmdline_next(&rest, &name, &value) > 0)
+		while (value && strcmp(name, "nbdopts") == 0 && (opt = strsep(&value, ",")))
+			if (strcmp(opt, key) == 0)
+				return true;
+	return false;
+}
+
+/* A row is the file of a module, and may have the key that it is for. */
+static int load_row(int dir_fd, char *row)
+{
+	char *key = strchr(row, ' ');
+
+	if (key)
+		*key++ = '\0';
+	if (!*row || (key && !is_asked_for(key)))
+		return 0;
+	return load(dir_fd, row);
+}
+
 void modules_load(void)
 {
 	static char list[LIST_BYTES];
@@ -86,7 +113,7 @@ void modules_load(void)
 	}
 	dir_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	while ((module = strsep(&rest, "\n"))) {
-		r = *module ? load(dir_fd, module) : 0;
+		r = load_row(dir_fd, module);
 		if (r < 0 && r != -EEXIST && r != -ENODEV)
 			log_line("modules: %s: %s", module, strerror(-r));
 	}

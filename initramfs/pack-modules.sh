@@ -38,10 +38,10 @@ unpack() {
 }
 
 absent=
-while read -r name optional; do
+while read -r name optional need; do
 	case $name in '' | '#'*) continue ;; esac
 	if list=$(depends "$name"); then
-		printf '%s\n' "$list" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
+		printf '%s\n' "$list" | sed -n "s/^insmod \([^ ]*\).*/\1 $need/p"
 	elif [ "$optional" = optional ]; then
 		absent="$absent $name"
 	else
@@ -51,11 +51,11 @@ while read -r name optional; do
 done <"$here/modules.txt" >"$root/files"
 [ -z "$absent" ] || echo "pack-modules: $release: absent:$absent" >&2
 
-while read -r file; do
+while read -r file need; do
 	name=$(basename "${file%%.ko*}").ko
 	[ ! -e "$target/$name" ] || continue
 	unpack "$file" >"$target/$name"
-	echo "$name"
+	echo "$name${need:+ $need}"
 done <"$root/files" >"$root/order"
 mv "$root/order" "$target/load-order"
 rm "$root/files"
