@@ -3,8 +3,9 @@
  * faults serve: the server, until it is killed. faults COMMAND...: tells it what to
  * do, prints one line, and fails when the driver refused.
  *
- *   attach TIMEOUT_S DEAD_TIMEOUT_S   /dev/nb0 on a first connection
- *   attach-server ADDRESS PORT EXPORT /dev/nb0 on another server, which the driver connects again
+ *   attach TIMEOUT_S DEAD_TIMEOUT_S [SEND_BUFFER_BYTES]
+ *                                     /dev/nbd0 on a first connection
+ *   attach-server ADDRESS PORT EXPORT /dev/nbd0 on another server, which the driver connects again
  *   replace [INDEX [SIZE_BYTES]]      a new connection to the driver
  *   detach, status                    of the device
  *   none|hold|deaf|shutdown|half      what the newest connection does from now on
@@ -29,14 +30,20 @@ static const struct sockaddr_un control = {.sun_family = AF_UNIX, .sun_path = "/
 /* Gets the name above when it can be connected to. */
 static const struct sockaddr_un unready = {.sun_family = AF_UNIX, .sun_path = "/run/faults.new"};
 
-static int attach(const char *timeout_s, const char *dead_timeout_s)
+static int attach(const char *timeout_s, const char *dead_timeout_s, const char *send_buffer_bytes)
 {
 	int fd = server_connect();
+	int size_bytes = send_buffer_bytes ? atoi(send_buffer_bytes) : 0;
 	int err;
 
 	if (fd < 0)
 		return fd;
-	err = driver_attach(fd, strtoull(timeout_s, NULL, 10), strtoull(dead_timeout_s, NULL, 10));
+	if (size_bytes &&
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size_bytes, sizeof(size_bytes)) < 0)
+		err = -errno;
+	else
+		err = driver_attach(fd, strtoull(timeout_s, NULL, 10),
+				    strtoull(dead_timeout_s, NULL, 10));
 	close(fd);
 	return err;
 }
@@ -101,8 +108,8 @@ static const char *execute(char **words, size_t count)
 {
 	const char *command = words[0];
 
-	if (!strcmp(command, "attach") && count == 3)
-		return result(attach(words[1], words[2]));
+	if (!strcmp(command, "attach") && count >= 3)
+		return result(attach(words[1], words[2], words[3]));
 	if (!strcmp(command, "attach-server") && count == 4)
 		return result(attach_server(words[1], words[2], words[3]));
 	if (!strcmp(command, "replace"))

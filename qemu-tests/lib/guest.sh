@@ -24,7 +24,7 @@ say() { # WORD
 
 # /dev/nbd0 by the program `faults` in this machine, without our client: from its own server, or
 # with attach-server ADDRESS PORT EXPORT from another, which the driver then connects again itself.
-faults_attach() { # TIMEOUT_S DEAD_TIMEOUT_S | attach-server ...
+faults_attach() { # TIMEOUT_S DEAD_TIMEOUT_S [SEND_BUFFER_BYTES] | attach-server ...
 	driver nbd
 	ip link set lo up
 	faults serve &
