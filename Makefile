@@ -83,7 +83,7 @@ format: ## clang-format in place
 
 install: client server floppy-tools ## install programs, manual pages, units and completion (DESTDIR= PREFIX=)
 	$(Q)install -d $(INSTALL_BIN) $(INSTALL_MAN)/man1 $(INSTALL_MAN)/man5 $(INSTALL_MAN)/man7 $(INSTALL_MAN)/man8
-	$(Q)install -m 755 $(B)/nbd-client $(B)/nbd-server $(B)/swapsafe-floppy $(INSTALL_BIN)
+	$(Q)install -m 755 $(B)/nbd-client $(B)/nbd-server $(B)/swapsafe-floppy media/swapsafe-pxe $(INSTALL_BIN)
 	$(Q)install -d $(INSTALL_UNITS) $(INSTALL_UDEV) $(INSTALL_BASH)
 	$(Q)$(foreach u,$(UNITS),sed 's,@SBIN@,$(PREFIX)/sbin,' client-static/systemd/$(u) >$(INSTALL_UNITS)/$(u);)
 	$(Q)$(foreach u,$(SERVER_UNITS),sed 's,@SBIN@,$(PREFIX)/sbin,' server/systemd/$(u) >$(INSTALL_UNITS)/$(u);)
@@ -94,7 +94,7 @@ install: client server floppy-tools ## install programs, manual pages, units and
 	$(Q)$(foreach m,$(MAN_PAGES),install -m 644 $(m) $(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)));)
 
 uninstall: ## remove what install put there
-	$(Q)rm -f $(addprefix $(INSTALL_BIN)/,nbd-client nbd-server swapsafe-floppy)
+	$(Q)rm -f $(addprefix $(INSTALL_BIN)/,nbd-client nbd-server swapsafe-floppy swapsafe-pxe)
 	$(Q)rm -f $(UNITS:%=$(INSTALL_UNITS)/%) $(SERVER_UNITS:%=$(INSTALL_UNITS)/%) $(INSTALL_UDEV)/60-nbd-client.rules $(INSTALL_BASH)/nbd-client
 	$(Q)rm -rf $(INSTALL_DRACUT)
 	$(Q)rm -f $(foreach m,$(MAN_PAGES),$(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)))

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Boot media.  make floppy: one floppy with our loader, kernel and client; docs/floppy.md tells where
-# the bytes go.  What runs on its machine is for 32-bit x86 from the Pentium on: compiled by gcc -m32
-# with the musl of Debian's i386, which is fetched below build/ and not installed.
+# Boot media.  make pxe: what machines load over the network.  make floppy: one floppy with our loader,
+# kernel and client; docs/floppy.md tells where the bytes go.  What runs on its machine is for 32-bit
+# x86 from the Pentium on: compiled by gcc -m32 with the musl of Debian's i386, which is fetched below
+# build/ and not installed.
 
 FLOPPY_LINE  ?= root=nbd://nbd/root nbdswap=nbd://nbd/swap/%m ip=dhcp rw
-MAN_PAGES    += media/swapsafe-floppy.1
+MAN_PAGES    += media/swapsafe-floppy.1 media/swapsafe-pxe.8
 I386         := $(B)/i386
 I586_CC      := gcc -m32 -march=i586 -mtune=generic
 I586_LIBGCC   = $(I386)/usr/lib/gcc/i686-linux-gnu/$(I386_GCC)
@@ -74,3 +75,18 @@ $(eval $(call floppy_image,floppy.img,floppy,2880))
 
 INTEROP_TESTS += media/floppy-test.sh
 media/floppy-test.sh: $(FLOPPY_TOOLS) $(B)/media/boot.bin
+
+# iPXE comes from Debian.
+IPXE_FOLDER ?= /usr/lib/ipxe
+PXE_MODES   := bios uefi proxy proxy-uefi http
+
+.PHONY: pxe check-pxe
+pxe: media ## what PXE and UEFI machines load, build/media/pxe: loaders, a script for each machine, kernels
+	$(Q)media/pxe-loaders.sh $(IPXE_FOLDER) $(B)/media/pxe
+
+check-pxe: pxe server $$(TEST_ROOT) ## a machine boots from build/media/pxe by BIOS, UEFI, beside another DHCP server, by HTTP: minutes
+	$(Q)set -e; $(foreach mode,$(PXE_MODES),media/pxe-boot-test.sh $(mode);)
+
+check-media: check-pxe
+
+INTEROP_TESTS += media/pxe-test.sh
