@@ -3,7 +3,8 @@
 
 SERVER_STAGES := options size address allow config machines load listen loop-epoll server connection payload \
 		 splice negotiate claim hold command serve reply flush storage-pool storage-uring export \
-		 export-linux extent per-client swap-file layer layer-map machine-file daemon
+		 export-linux extent per-client swap-file layer layer-map machine-file traffic status \
+		 status-show daemon
 SERVER_SRC    := $(SERVER_STAGES:%=server/%.c)
 SERVER_OBJ    := $(patsubst %.c,$(B)/host/%.o,server/main.c $(SERVER_SRC) $(COMMON_SRC))
 
@@ -14,7 +15,7 @@ server: $(B)/nbd-server ## the server
 
 $(B)/nbd-server: $(SERVER_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) -pthread -o $@ $^ -linih -luring -lz
+	$(Q)$(CC) $(CFLAGS) -pthread -o $@ $^ -linih -luring -lz -ljansson
 
 SERVER_TESTS    := $(B)/test/address-test $(B)/test/allow-test $(B)/test/config-test $(B)/test/negotiate-test \
 		   $(B)/test/serve-test $(B)/test/extent-test $(B)/test/claim-test \
@@ -36,7 +37,7 @@ $(B)/test/serve-test $(B)/test/extent-test $(B)/test/claim-test $(B)/test/load-t
 $(SERVER_TESTS): $(B)/test/%: $(B)/asan/server/%.o $(SERVER_ASAN_OBJ)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ASAN_LDFLAGS) $(TEST_LDFLAGS) -pthread -o $@ $^ -lcmocka -linih -luring -lz
+	$(Q)$(CC) $(ASAN_LDFLAGS) $(TEST_LDFLAGS) -pthread -o $@ $^ -lcmocka -linih -luring -lz -ljansson
 
 INTEROP_TESTS += server/manual-test
 

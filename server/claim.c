@@ -197,6 +197,7 @@ static void close_oldest(struct export *export, unsigned int limit, const char *
 
 		while (!is_open(oldest))
 			oldest = TAILQ_NEXT(oldest, sharing);
+		oldest->server->counts.fenced++;
 		connection_close(oldest, why);
 	}
 }
@@ -332,6 +333,7 @@ static int refuse(struct connection *connection, int error, const char *why)
 
 	forget_identity(connection);
 	connection->probe_ms = 0;
+	connection->server->counts.refused++;
 	if (!r)
 		log_line("%s: export \"%s\": refused: %s", connection->peer, n->name, why);
 	return r < 0 ? r : 1;

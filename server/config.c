@@ -124,12 +124,23 @@ static int generic_port(struct reader *reader, const struct rule *rule, const ch
 	return 0;
 }
 
-static int generic_unix(struct reader *reader, const struct rule *rule, const char *value)
+static int take_socket(struct reader *reader, const struct rule *rule, const char *value,
+		       char **path)
 {
 	if (!*value || strlen(value) > UNIX_PATH_MAX_BYTES)
 		return mistake(reader, "%s = %s: must be a file name of 1 to %d bytes", rule->key,
 			       value, UNIX_PATH_MAX_BYTES);
-	return replace_string(&reader->config->unix_path, value);
+	return replace_string(path, value);
+}
+
+static int generic_unix(struct reader *reader, const struct rule *rule, const char *value)
+{
+	return take_socket(reader, rule, value, &reader->config->unix_path);
+}
+
+static int generic_status(struct reader *reader, const struct rule *rule, const char *value)
+{
+	return take_socket(reader, rule, value, &reader->config->status_path);
 }
 
 static int generic_threads(struct reader *reader, const struct rule *rule, const char *value)
@@ -300,6 +311,7 @@ static const struct rule generic_rules[] = {
 	{"oldstyle", refuse_true, 0, "clients have to speak the newstyle protocol (nbd 2.9.17)"},
 	{"port", generic_port, 0, NULL},
 	{"splice", warn, 0, "data is never moved by splice(2)"},
+	{"statussock", generic_status, 0, NULL},
 	{"tlsprio", refuse, 0, NO_TLS},
 	{"unixsock", generic_unix, 0, NULL},
 	{"user", generic_string, offsetof(struct config, user), NULL},
@@ -594,5 +606,6 @@ void config_free(struct config *config)
 	free(config->group);
 	free(config->include_dir);
 	free(config->unix_path);
+	free(config->status_path);
 	*config = (struct config){0};
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -144,11 +145,32 @@ static void log_event(const struct connection *connection, const char *why)
 		log_line("%s: %s", connection->peer, why);
 }
 
+/* The one line of a connection's end, with what it was for. */
+static void log_end(const struct connection *connection, const char *why)
+{
+	const struct traffic *traffic = &connection->traffic;
+	char text[TEXT_MAX];
+
+	if (!why || connection->phase != PHASE_TRANSMISSION) {
+		log_event(connection, why);
+		return;
+	}
+	snprintf(text, sizeof(text),
+		 "%s (after %lld s: %llu reads of %llu bytes, %llu writes of %llu bytes, "
+		 "%llu others, %llu errors)",
+		 why, (long long)(time(NULL) - connection->attached_s),
+		 (unsigned long long)traffic->reads, (unsigned long long)traffic->read_bytes,
+		 (unsigned long long)traffic->writes, (unsigned long long)traffic->written_bytes,
+		 (unsigned long long)(traffic->flushes + traffic->others),
+		 (unsigned long long)traffic->errors);
+	log_event(connection, text);
+}
+
 void connection_close(struct connection *connection, const char *why)
 {
 	struct server *server = connection->server;
 
-	log_event(connection, why);
+	log_end(connection, why);
 	leave_phase(connection);
 	connection->phase = PHASE_CLOSED;
 	if (connection->is_runnable)
@@ -170,12 +192,14 @@ static void begin_transmission(struct connection *connection)
 	connection->has_allocation = connection->negotiation->has_allocation;
 	leave_phase(connection);
 	connection->phase = PHASE_TRANSMISSION;
+	connection->server->counts.attached++;
 	log_event(connection, "attached");
 }
 
 /* What is to be said was said: waits for the client to close first, so that it reads all. */
-static void begin_linger(struct connection *connection)
+static void begin_linger(struct connection *connection, const char *why)
 {
+	log_end(connection, why);
 	leave_phase(connection);
 	connection->phase = PHASE_LINGER;
 	connection->deadline_ms = server_now_ms() + LINGER_TIMEOUT_MS;
@@ -216,7 +240,7 @@ static int send_handshake(struct connection *connection)
 	if (n->state == NEGOTIATE_READY)
 		begin_transmission(connection);
 	else if (n->state == NEGOTIATE_ABORTED)
-		begin_linger(connection);
+		begin_linger(connection, "left with NBD_OPT_ABORT");
 	return 0;
 }
 
@@ -364,7 +388,7 @@ static const char *why_ended(const struct connection *connection, int error)
 static void end_transmission(struct connection *connection)
 {
 	if (connection->server->draining)
-		begin_linger(connection);
+		begin_linger(connection, "closed: the server ends");
 	else
 		connection_close(connection, connection->said_disc ? "disconnected"
 								   : "closed without NBD_CMD_DISC");
@@ -408,7 +432,7 @@ void connection_reclaim(struct connection *connection, uint64_t now_ms)
 void connection_drain(struct connection *connection)
 {
 	if (connection->phase == PHASE_HANDSHAKE) {
-		connection_close(connection, NULL);
+		connection_close(connection, "closed: the server ends");
 		return;
 	}
 	connection->ending = true;

@@ -88,8 +88,10 @@ struct request {
 	struct connection *connection;
 	TAILQ_ENTRY(request) link; /* connection.replies */
 	uint64_t cookie;
+	uint64_t begun_us;     /* traffic_now_us() when its header was here */
 	uint64_t offset_bytes; /* of the piece at hand */
-	uint32_t left_bytes;   /* from there to the end of the request */
+	uint32_t length_bytes; /* of the request */
+	uint32_t left_bytes;   /* from offset_bytes to the end of the request */
 	uint32_t piece_bytes;
 	uint32_t announced_bytes; /* READ: promised by a header, and not yet sent */
 	uint32_t hole_bytes;	  /* READ: the piece is a hole of this length */
@@ -148,7 +150,8 @@ struct connection {
 	struct request_list replies; /* ready to be sent, in this order */
 	unsigned int request_count, running_count, buffer_count, pipe_count;
 	uint32_t turn_bytes; /* received since others had their turn */
-	uint8_t *stash;	     /* bytes that were read but have to wait: only while blocked */
+	struct traffic traffic;
+	uint8_t *stash; /* bytes that were read but have to wait: only while blocked */
 	uint32_t stash_bytes, stash_taken;
 };
 

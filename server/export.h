@@ -15,6 +15,8 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "server/traffic.h"
+
 struct export;
 struct connection;
 TAILQ_HEAD(connection_list, connection);
@@ -122,6 +124,10 @@ struct export
 	bool in_memory;	 /* and reading and writing never wait for a disk */
 	bool can_splice; /* and its pages can be sent without a copy */
 	bool any_identity; /* the section is NAME/"*" */
+
+	/* The loop's thread: of all its connections, and of a section's machines. */
+	struct traffic traffic;
+	struct latency latency;
 
 	/* load.c, on the loop's thread. */
 	bool is_fixed;	 /* of the command line: no configuration changes it */

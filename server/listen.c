@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "server/status.h"
 
 enum {
 	ACCEPTS_PER_TURN = 64,
@@ -68,7 +69,9 @@ static void welcome(struct server *server, int fd, const struct sockaddr *addres
 	int r;
 
 	address_format(address, length, peer, sizeof(peer));
+	server->counts.accepted++;
 	if (server->connection_count >= server->connections_max) {
+		server->counts.refused++;
 		log_line("%s: refused: %u connections are the limit", peer,
 			 server->connections_max);
 		close(fd);
@@ -108,7 +111,8 @@ static bool is_lack_of_resources(int error)
 
 static void on_ready(struct watch *watch, unsigned int events)
 {
-	struct server *server = ((struct listener *)watch)->server;
+	struct listener *listener = (struct listener *)watch;
+	struct server *server = listener->server;
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
@@ -121,6 +125,10 @@ static void on_ready(struct watch *watch, unsigned int events)
 			pause_accept(server, errno);
 		if (fd < 0)
 			return;
+		if (listener->is_status) {
+			status_answer(server, fd);
+			continue;
+		}
 		tune(fd);
 		welcome(server, fd, (struct sockaddr *)&address, length);
 	}
@@ -165,7 +173,7 @@ static int add_listener(struct server *server, int fd, char *path)
 	if (server->listener_count == LISTENERS_MAX)
 		return -E2BIG;
 	listener = &server->listeners[server->listener_count];
-	*listener = (struct listener){{fd, LOOP_READ, on_ready}, server, path};
+	*listener = (struct listener){{fd, LOOP_READ, on_ready}, server, false, path};
 	r = loop_watch(server->loop, &listener->watch);
 	if (!r)
 		server->listener_count++;
@@ -232,21 +240,26 @@ static void remove_stale(const struct sockaddr_un *address)
 	close(fd);
 }
 
-static int open_unix(const struct sockaddr_un *address)
+/* mode 0: as the umask leaves it */
+static int open_unix(const struct sockaddr_un *address, mode_t mode)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r;
 
 	if (fd < 0)
 		return -errno;
+	/* Before bind(): nobody comes through while the file has another mode. */
+	if (mode && fchmod(fd, mode) < 0)
+		goto err;
 	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 &&
 	    listen(fd, SOMAXCONN) == 0)
 		return fd;
+err:
 	r = -errno;
 	close(fd);
 	return r;
 }
 
-void listen_open_unix(struct server *server, const char *path)
+static void listen_on_path(struct server *server, const char *path, mode_t mode)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char *copy = strdup(path);
@@ -254,10 +267,21 @@ void listen_open_unix(struct server *server, const char *path)
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	remove_stale(&address);
-	fd = open_unix(&address);
+	fd = open_unix(&address, mode);
 	r = fd < 0 ? fd : copy ? add_listener(server, fd, copy) : -ENOMEM;
 	if (r < 0)
 		die(1, "%s: cannot listen: %s", path, strerror(-r));
+}
+
+void listen_open_unix(struct server *server, const char *path)
+{
+	listen_on_path(server, path, 0);
+}
+
+void listen_open_status(struct server *server, const char *path)
+{
+	listen_on_path(server, path, S_IRUSR | S_IWUSR);
+	server->listeners[server->listener_count - 1].is_status = true;
 }
 
 int listen_inherited_count(void)
@@ -307,6 +331,8 @@ void listen_announce(const struct server *server)
 		socklen_t length = sizeof(address);
 		char text[80];
 
+		if (server->listeners[i].is_status)
+			continue;
 		getsockname(server->listeners[i].watch.fd, (struct sockaddr *)&address, &length);
 		if (address.ss_family == AF_UNIX) {
 			announce_unix((struct sockaddr_un *)&address);

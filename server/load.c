@@ -214,7 +214,8 @@ int load_exports(struct server *server, struct config *config)
 static bool same_listeners(const struct config *a, const struct config *b)
 {
 	if (a->listen_count != b->listen_count || a->port != b->port ||
-	    a->dual_listen != b->dual_listen || !same_text(a->unix_path, b->unix_path))
+	    a->dual_listen != b->dual_listen || !same_text(a->unix_path, b->unix_path) ||
+	    !same_text(a->status_path, b->status_path))
 		return false;
 	for (unsigned int i = 0; i < a->listen_count; i++) {
 		if (strcmp(a->listen[i].host, b->listen[i].host) != 0)
@@ -229,7 +230,9 @@ static void log_kept(const struct config *old, const struct config *new)
 	const char *file = new->files[0];
 
 	if (!same_listeners(old, new))
-		log_line("%s: listenaddr, port, unixsock and duallisten change at a restart", file);
+		log_line("%s: listenaddr, port, unixsock, duallisten and statussock change at a "
+			 "restart",
+			 file);
 	if (!same_text(old->user, new->user) || !same_text(old->group, new->group))
 		log_line("%s: user and group change at a restart", file);
 	if (old->storage_threads != new->storage_threads)

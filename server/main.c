@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/nbd-proto.h"
 #include "server/server.h"
+#include "server/status.h"
 
 static struct server server;
 
@@ -69,6 +70,14 @@ _Noreturn static void tend_machines(const struct options *options, const struct 
 	int r = options->reset ? machines_reset(config, options->reset) : machines_list(config);
 
 	exit(r < 0 ? 1 : 0);
+}
+
+/* Of the command line, the configuration, or the unit of systemd. */
+_Noreturn static void show_status(const struct options *options, const struct config *config)
+{
+	const char *path = options->status_path ?: config->status_path ?: STATUS_PATH_DEFAULT;
+
+	exit(status_show(path, options->as_json) < 0 ? 1 : 0);
 }
 
 static void open_server(const struct options *options, const struct config *config)
@@ -165,6 +174,8 @@ int main(int argc, char **argv)
 	if (options.output_section)
 		print_section(&options);
 	read_config(&options, &config);
+	if (options.show_status)
+		show_status(&options, &config);
 	if (options.list_machines || options.reset)
 		tend_machines(&options, &config);
 	if (options.check)
@@ -181,6 +192,8 @@ int main(int argc, char **argv)
 		listen_inherit(&server, inherited);
 	else if (!options.inetd)
 		open_listeners(&options, &config);
+	if (options.status_path || config.status_path)
+		listen_open_status(&server, options.status_path ?: config.status_path);
 	if (options.pid_path)
 		pid_fd = daemon_open_pid(options.pid_path);
 	daemon_drop_privileges(config.user, config.group);

@@ -13,7 +13,17 @@
 #include "common/log.h"
 #include "server/server.h"
 
-enum { OPTION_PORT = 256, OPTION_IO, OPTION_UNIX, OPTION_CHECK, OPTION_MACHINES, OPTION_RESET };
+enum {
+	OPTION_PORT = 256,
+	OPTION_IO,
+	OPTION_UNIX,
+	OPTION_CHECK,
+	OPTION_MACHINES,
+	OPTION_RESET,
+	OPTION_STATUS,
+	OPTION_JSON,
+	OPTION_STATUS_SOCKET
+};
 
 static const struct option_help {
 	const char *name;
@@ -36,6 +46,9 @@ static const struct option_help {
 	{"check", OPTION_CHECK, "FILE", "say whether the configuration FILE is right, and exit"},
 	{"machines", OPTION_MACHINES, NULL, "list what machines have in per_client, and exit"},
 	{"reset", OPTION_RESET, "NAME", "remove what the machine NAME has, and exit"},
+	{"status", OPTION_STATUS, NULL, "say what a running server does, and exit"},
+	{"json", OPTION_JSON, NULL, "with --status: as a JSON object"},
+	{"status-socket", OPTION_STATUS_SOCKET, "FILE", "the unix socket that --status asks"},
 	{"copy-on-write", 'c', NULL, "refused: not implemented"},
 	{"multi-file", 'm', NULL, "refused: not implemented"},
 	{"version", 'V', NULL, "print the version, and exit"},
@@ -119,6 +132,14 @@ static enum io parse_io(const char *text)
 	usage("--io %s: must be auto, io_uring or epoll", text);
 }
 
+static const char *check_socket(const char *option, const char *value)
+{
+	if (!*value || strlen(value) > UNIX_PATH_MAX_BYTES)
+		usage("%s %s: must be a file name of 1 to %d bytes", option, value,
+		      UNIX_PATH_MAX_BYTES);
+	return value;
+}
+
 static void take_option(struct options *options, int letter, const char *value)
 {
 	switch (letter) {
@@ -135,10 +156,16 @@ static void take_option(struct options *options, int letter, const char *value)
 		options->check = true;
 		break;
 	case OPTION_UNIX:
-		if (!*value || strlen(value) > UNIX_PATH_MAX_BYTES)
-			usage("--unix %s: must be a file name of 1 to %d bytes", value,
-			      UNIX_PATH_MAX_BYTES);
-		options->unix_path = value;
+		options->unix_path = check_socket("--unix", value);
+		break;
+	case OPTION_STATUS:
+		options->show_status = true;
+		break;
+	case OPTION_JSON:
+		options->as_json = true;
+		break;
+	case OPTION_STATUS_SOCKET:
+		options->status_path = check_socket("--status-socket", value);
 		break;
 	case OPTION_IO:
 		options->io = parse_io(value);
@@ -264,7 +291,9 @@ void options_parse(int argc, char **argv, struct options *ret)
 	take_positionals(argc - optind, argv + optind, &options);
 	if (options.listen_given && !options.file)
 		usage("%s: names a port; which FILE?", argv[optind]);
-	if (!options.file && !options.config_path)
+	if (options.as_json && !options.show_status)
+		usage("--json is for --status");
+	if (!options.file && !options.config_path && !options.show_status)
 		usage("say PORT and FILE, or -C CONFIG");
 	if (!options.file && options.allow_path)
 		usage("-l is for the form with PORT and FILE; a section has authfile");

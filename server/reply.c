@@ -221,6 +221,7 @@ static void piece_sent(struct connection *connection, struct request *request)
 		return;
 	}
 	TAILQ_REMOVE(&connection->replies, request, link);
+	traffic_answered(request);
 	request_free(request);
 }
 

@@ -366,7 +366,9 @@ static int take_header(struct connection *connection)
 	request->type = asked.type;
 	request->flags = asked.flags;
 	request->offset_bytes = asked.offset_bytes;
+	request->length_bytes = asked.length_bytes;
 	request->left_bytes = asked.length_bytes;
+	request->begun_us = traffic_now_us();
 	request->error = command_check(connection, &asked);
 	connection->request_count++;
 	begin(request);

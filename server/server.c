@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "common/nbd-proto.h"
+#include "server/status.h"
 
 uint64_t server_now_ms(void)
 {
@@ -54,6 +55,7 @@ int server_open(struct server *server, unsigned int storage_threads)
 	TAILQ_INIT(&server->lingering);
 	TAILQ_INIT(&server->runnable);
 	TAILQ_INIT(&server->dead);
+	server->since_s = time(NULL);
 	server->expire_ms = server_now_ms() + EXPIRE_INTERVAL_MS;
 	r = loop_open(&server->loop, signals);
 	if (r < 0)
@@ -186,6 +188,8 @@ static void check_deadlines(struct server *server)
 		claim_resume(server);
 	if (server->expire_ms <= now_ms)
 		expire_machines(server, now_ms);
+	if (server->status_ms && server->status_ms <= now_ms)
+		status_check(server, now_ms);
 	if (server->accept_again_ms && server->accept_again_ms <= now_ms)
 		listen_resume(server);
 	check_drain(server, now_ms);
@@ -223,6 +227,7 @@ static int timeout_ms(void *arg)
 	earlier(&next_ms, server->reclaim_ms);
 	earlier(&next_ms, server->claim_ms);
 	earlier(&next_ms, server->expire_ms);
+	earlier(&next_ms, server->status_ms);
 	if (handshake)
 		earlier(&next_ms, handshake->deadline_ms);
 	if (claiming)
@@ -283,6 +288,7 @@ int server_run(struct server *server)
 void server_close(struct server *server)
 {
 	storage_stop(server->storage);
+	status_close(server);
 	splice_close(&server->pipes);
 	payload_close(&server->payload);
 	loop_close(server->loop);

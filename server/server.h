@@ -66,8 +66,9 @@ struct config {
 	unsigned int listen_count;
 	uint16_t port;
 	bool port_given;
-	char *unix_path;  /* NULL: none */
-	bool dual_listen; /* on TCP too when there is a unix_path */
+	char *unix_path;   /* NULL: none */
+	char *status_path; /* of the socket of --status; NULL: none */
+	bool dual_listen;  /* on TCP too when there is a unix_path */
 	bool allow_list;
 	unsigned int storage_threads;
 	char *user, *group;
@@ -128,6 +129,8 @@ struct options {
 	const char *pid_path;
 	const char *allow_path; /* -l */
 	const char *unix_path;
+	const char *status_path; /* --status-socket */
+	bool show_status, as_json;
 	bool check;	   /* --check: say whether the configuration is right, and exit */
 	const char *reset; /* --reset: a machine whose file is removed */
 	bool list_machines;
@@ -153,8 +156,17 @@ void options_parse(int argc, char **argv, struct options *ret);
 struct listener {
 	struct watch watch; /* first: watch and listener are one address */
 	struct server *server;
-	char *path; /* of a unix socket that is removed at the end; else NULL */
+	bool is_status; /* for --status, not for clients */
+	char *path;	/* of a unix socket that is removed at the end; else NULL */
 };
+
+/* Since the start. */
+struct server_counts {
+	uint64_t accepted, attached, fenced;
+	uint64_t refused; /* by the limit of connections, or by who may use an export */
+};
+
+struct status_query;
 
 struct server {
 	enum io io;
@@ -178,10 +190,14 @@ struct server {
 	uint64_t kick_ms;	  /* 0: no read waits for memory of the kernel */
 	uint64_t reclaim_ms;	  /* 0: no connection waits for a payload buffer */
 	uint64_t claim_ms;	  /* 0: no connection waits for an answer of another machine */
-	uint64_t expire_ms;	  /* when to look for files that machines do not use any more */
-	bool export_left;	  /* one that is retired, or a machine's own, may be unused */
-	struct export *retired;	  /* by next_retired: clients have them, but no name leads there */
-	bool one_client;	  /* inetd: end with the connection */
+	uint64_t status_ms;	  /* when to look after status_queries; 0: never */
+	struct status_query *status_queries;
+	struct server_counts counts;
+	time_t since_s;
+	uint64_t expire_ms;	/* when to look for files that machines do not use any more */
+	bool export_left;	/* one that is retired, or a machine's own, may be unused */
+	struct export *retired; /* by next_retired: clients have them, but no name leads there */
+	bool one_client;	/* inetd: end with the connection */
 	bool draining;
 	uint64_t drain_deadline_ms;
 	const char *config_path; /* read again on SIGHUP; NULL: none */
@@ -217,6 +233,9 @@ void listen_open(struct server *server, const struct listen_address *address);
  * The same for a unix socket; a socket file that nobody listens on any more is replaced.
  */
 void listen_open_unix(struct server *server, const char *path);
+
+/* One for --status, which the user of the server alone may connect to. */
+void listen_open_status(struct server *server, const char *path);
 
 /* How many sockets whoever started this process has opened for it (sd_listen_fds(3)). */
 int listen_inherited_count(void);
