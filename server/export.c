@@ -148,6 +148,18 @@ struct export *export_make(struct export_settings *settings)
 	return export;
 }
 
+/* What only its owner changes, and a device has no time of its last change. */
+static void note_generation(struct export *export)
+{
+	struct layer_image image;
+	struct stat st;
+
+	if (fstat(export->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    layer_image_of(export->fd, &image) < 0)
+		return;
+	memcpy(export->generation, image.generation, sizeof(export->generation));
+}
+
 int export_open_file(struct export *export, char *why, size_t why_size)
 {
 	int r = open_file(&export->set, &export->fd, why, why_size);
@@ -156,6 +168,8 @@ int export_open_file(struct export *export, char *why, size_t why_size)
 		r = measure(export, why, why_size);
 	if (!r)
 		export_probe(export);
+	if (!r && export->set.readonly)
+		note_generation(export);
 	return r;
 }
 

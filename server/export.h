@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "server/layer-map.h"
 #include "server/traffic.h"
 
 struct export;
@@ -123,7 +124,9 @@ struct export
 	bool is_plain;	 /* its data is that of fd, at the same offset, for whoever reads there */
 	bool in_memory;	 /* and reading and writing never wait for a disk */
 	bool can_splice; /* and its pages can be sent without a copy */
-	bool any_identity; /* the section is NAME/"*" */
+	bool any_identity;		   /* the section is NAME/"*" */
+	char generation[GENERATION_BYTES]; /* of the image that its data comes from; "": none,
+					    * as it may change under those who use it */
 
 	/* The loop's thread: of all its connections, and of a section's machines. */
 	struct traffic traffic;

@@ -171,6 +171,19 @@ static void put_info_string(struct negotiation *n, uint16_t type, struct wire_st
 	n->out_have += wire_put_info_string(out_end(n), type, string);
 }
 
+/* The generation is for the client, which can refuse another one when it comes back. */
+static void put_info_description(struct negotiation *n, const struct export *export)
+{
+	const char *own = export->set.description ?: "", *generation = export->generation;
+	char text[DESCRIPTION_MAX_BYTES + GENERATION_BYTES + sizeof("; generation ")];
+	int length = snprintf(text, sizeof(text), "%s%s%s%s", own, *own && *generation ? "; " : "",
+			      *generation ? "generation " : "", generation);
+
+	if (length)
+		put_info_string(n, NBD_INFO_DESCRIPTION,
+				(struct wire_string){text, (uint32_t)length});
+}
+
 static void put_info_block_size(struct negotiation *n)
 {
 	struct wire_block_size size = {1, PREFERRED_BYTES, MAX_PAYLOAD_BYTES};
@@ -191,15 +204,13 @@ static bool asks_for(const struct wire_go *go, uint16_t info)
 static void put_infos(struct negotiation *n, const struct wire_go *go, const struct export *export)
 {
 	struct wire_export answer = {export->size_bytes, negotiate_flags(n, export)};
-	const char *description = export->set.description;
 
 	put_reply(n, NBD_REP_INFO, WIRE_INFO_EXPORT_BYTES);
 	n->out_have += wire_put_info_export(out_end(n), &answer);
 	if (asks_for(go, NBD_INFO_NAME))
 		put_info_string(n, NBD_INFO_NAME, go->name);
-	if (asks_for(go, NBD_INFO_DESCRIPTION) && description)
-		put_info_string(n, NBD_INFO_DESCRIPTION,
-				(struct wire_string){description, (uint32_t)strlen(description)});
+	if (asks_for(go, NBD_INFO_DESCRIPTION))
+		put_info_description(n, export);
 	if (asks_for(go, NBD_INFO_BLOCK_SIZE))
 		put_info_block_size(n);
 	put_reply(n, NBD_REP_ACK, 0);

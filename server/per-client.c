@@ -64,20 +64,6 @@ static int open_swap(struct export *machine, char *why, size_t why_size)
 	return 0;
 }
 
-/* The generation is told to the client, which can refuse another one when it comes back. */
-static int describe(struct export *machine)
-{
-	const char *own = machine->set.description;
-	char *text;
-
-	if (asprintf(&text, "%s%sgeneration %s", own ?: "", own ? "; " : "",
-		     layer_generation(machine->layer)) < 0)
-		return -ENOMEM;
-	free(machine->set.description);
-	machine->set.description = text;
-	return 0;
-}
-
 /* So that its layer finds the image when that is replaced by a new one. */
 static void keep_image(const struct export *machine, const struct layer_image *image)
 {
@@ -113,7 +99,9 @@ static int open_layer(struct export *machine, char *why, size_t why_size)
 		return r;
 	machine->size_bytes = layer_size_bytes(machine->layer);
 	machine->cannot_read_cached = true;
-	return describe(machine);
+	snprintf(machine->generation, sizeof(machine->generation), "%s",
+		 layer_generation(machine->layer));
+	return 0;
 }
 
 static int open_machine(struct storage_job *job)

@@ -101,6 +101,7 @@ static json_t *export_object(const struct export *export)
 	json_object_set_new(object, "size_bytes", json_integer((json_int_t) export->size_bytes));
 	json_object_set_new(object, "per_client", json_string(kinds[export->set.per_client]));
 	json_object_set_new(object, "readonly", json_boolean(export->set.readonly));
+	json_object_set_new(object, "generation", json_string(export->generation));
 	json_object_set_new(object, "retired", json_boolean(export->is_retired));
 	json_object_set_new(object, "connections", json_integer(connections_of(export)));
 	json_object_set_new(object, "latency_p50_us",
