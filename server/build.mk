@@ -4,7 +4,7 @@
 SERVER_STAGES := options size address allow config machines load listen loop-epoll server connection payload \
 		 splice negotiate claim hold command serve reply flush storage-pool storage-uring export \
 		 export-linux extent per-client swap-file layer layer-map machine-file traffic status \
-		 status-show daemon
+		 status-show confine daemon
 SERVER_SRC    := $(SERVER_STAGES:%=server/%.c)
 SERVER_OBJ    := $(patsubst %.c,$(B)/host/%.o,server/main.c $(SERVER_SRC) $(COMMON_SRC))
 
@@ -15,12 +15,12 @@ server: $(B)/nbd-server ## the server
 
 $(B)/nbd-server: $(SERVER_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) -pthread -o $@ $^ -linih -luring -lz -ljansson
+	$(Q)$(CC) $(CFLAGS) -pthread -o $@ $^ -linih -luring -lz -ljansson -lseccomp
 
 SERVER_TESTS    := $(B)/test/address-test $(B)/test/allow-test $(B)/test/config-test $(B)/test/negotiate-test \
 		   $(B)/test/serve-test $(B)/test/extent-test $(B)/test/claim-test \
 		   $(B)/test/load-test \
-		   $(B)/test/swap-file-test $(B)/test/layer-test $(B)/test/layer-crash-test
+		   $(B)/test/swap-file-test $(B)/test/confine-test $(B)/test/layer-test $(B)/test/layer-crash-test
 SERVER_ASAN_OBJ := $(patsubst %.c,$(B)/asan/%.o,$(SERVER_SRC) $(COMMON_SRC))
 UNIT_TESTS      += $(SERVER_TESTS)
 
@@ -37,7 +37,7 @@ $(B)/test/serve-test $(B)/test/extent-test $(B)/test/claim-test $(B)/test/load-t
 $(SERVER_TESTS): $(B)/test/%: $(B)/asan/server/%.o $(SERVER_ASAN_OBJ)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ASAN_LDFLAGS) $(TEST_LDFLAGS) -pthread -o $@ $^ -lcmocka -linih -luring -lz -ljansson
+	$(Q)$(CC) $(ASAN_LDFLAGS) $(TEST_LDFLAGS) -pthread -o $@ $^ -lcmocka -linih -luring -lz -ljansson -lseccomp
 
 INTEROP_TESTS += server/manual-test
 

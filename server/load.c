@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "server/confine.h"
 #include "server/server.h"
 
 /* A table that is not in force yet: its exports, and which of them take others over. */
@@ -73,6 +74,11 @@ static int plan_one(struct plan *plan, struct export_request *request, struct ex
 	if (old &&
 	    (old->is_fixed || (same_settings(&old->set, &request->set) && is_current(old)))) {
 		*place = old;
+	} else if (!confine_covers(&request->set)) {
+		log_line("%s:%u: section [%s] writes where nothing was written at the start: "
+			 "restart the server (or --unconfined)",
+			 request->file, request->line, request->set.name);
+		return -EACCES;
 	} else {
 		r = export_open(&request->set, place, why, sizeof(why));
 		if (r < 0) {

@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "common/nbd-proto.h"
+#include "server/confine.h"
 #include "server/server.h"
 #include "server/status.h"
 
@@ -80,12 +81,20 @@ _Noreturn static void show_status(const struct options *options, const struct co
 	exit(status_show(path, options->as_json) < 0 ? 1 : 0);
 }
 
-static void open_server(const struct options *options, const struct config *config)
+static void open_server(void)
+{
+	int r = server_open(&server);
+
+	if (r < 0)
+		die(1, "cannot start: %s", strerror(-r));
+}
+
+static void start_server(const struct options *options, const struct config *config)
 {
 	int r;
 
 	server.io = options->io;
-	r = server_open(&server, config->storage_threads);
+	r = server_start(&server, config->storage_threads);
 	if (r < 0 && r == server.ring_error)
 		die(1, "--io io_uring: %s; --io epoll does without", strerror(-r));
 	if (r < 0)
@@ -150,6 +159,34 @@ static void open_exports(const struct options *options)
 		exit(1);
 }
 
+/* What comes after it may write only where the server writes at its start. */
+static void give_up_files(const struct options *options, const struct config *config)
+{
+	struct confine_paths paths = {
+		.export_path = options->readonly ? NULL : options->file,
+		.pid_path = options->pid_path,
+		.unix_path = options->unix_path ?: config->unix_path,
+		.status_path = options->status_path ?: config->status_path,
+	};
+	int r;
+
+	if (options->unconfined)
+		return;
+	r = confine_files(config, &paths);
+	if (r < 0)
+		die(1, "cannot confine itself (--unconfined does not): %s", strerror(-r));
+}
+
+static void give_up_calls(const struct options *options)
+{
+	int r = options->unconfined ? 0 : confine_calls();
+
+	if (r == -EOPNOTSUPP)
+		log_line("this kernel has no seccomp filters: every system call is possible");
+	else if (r < 0)
+		die(1, "cannot confine itself (--unconfined does not): %s", strerror(-r));
+}
+
 static void begin_service(const struct options *options, int pid_fd)
 {
 	if (pid_fd >= 0)
@@ -185,7 +222,7 @@ int main(int argc, char **argv)
 		daemon_log(); /* standard error is the client's socket */
 	else if (!options.foreground && !inherited)
 		daemon_fork();
-	open_server(&options, &config);
+	open_server();
 	server.connections_max = options.max_connections;
 	server.config_path = options.config_path;
 	if (inherited)
@@ -197,8 +234,11 @@ int main(int argc, char **argv)
 	if (options.pid_path)
 		pid_fd = daemon_open_pid(options.pid_path);
 	daemon_drop_privileges(config.user, config.group);
+	give_up_files(&options, &config);
+	start_server(&options, &config);
 	server.config = config;
 	open_exports(&options);
+	give_up_calls(&options);
 	begin_service(&options, pid_fd);
 	r = server_run(&server);
 	if (r < 0)

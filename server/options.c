@@ -20,6 +20,7 @@ enum {
 	OPTION_CHECK,
 	OPTION_MACHINES,
 	OPTION_RESET,
+	OPTION_UNCONFINED,
 	OPTION_STATUS,
 	OPTION_JSON,
 	OPTION_STATUS_SOCKET
@@ -46,6 +47,8 @@ static const struct option_help {
 	{"check", OPTION_CHECK, "FILE", "say whether the configuration FILE is right, and exit"},
 	{"machines", OPTION_MACHINES, NULL, "list what machines have in per_client, and exit"},
 	{"reset", OPTION_RESET, "NAME", "remove what the machine NAME has, and exit"},
+	{"unconfined", OPTION_UNCONFINED, NULL,
+	 "keep system calls and files that it can do without"},
 	{"status", OPTION_STATUS, NULL, "say what a running server does, and exit"},
 	{"json", OPTION_JSON, NULL, "with --status: as a JSON object"},
 	{"status-socket", OPTION_STATUS_SOCKET, "FILE", "the unix socket that --status asks"},
@@ -157,6 +160,9 @@ static void take_option(struct options *options, int letter, const char *value)
 		break;
 	case OPTION_UNIX:
 		options->unix_path = check_socket("--unix", value);
+		break;
+	case OPTION_UNCONFINED:
+		options->unconfined = true;
 		break;
 	case OPTION_STATUS:
 		options->show_status = true;

@@ -43,7 +43,7 @@ static int open_ring(struct server *server)
 	return loop_watch(server->loop, &server->ring);
 }
 
-int server_open(struct server *server, unsigned int storage_threads)
+int server_open(struct server *server)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
 	int r;
@@ -62,21 +62,21 @@ int server_open(struct server *server, unsigned int storage_threads)
 		return r;
 	r = payload_open(&server->payload);
 	if (r < 0)
-		goto err_loop;
-	splice_open(&server->pipes);
-	r = storage_start(&server->storage, storage_threads, loop_wake, server->loop);
+		loop_close(server->loop);
+	else
+		splice_open(&server->pipes);
+	return r;
+}
+
+int server_start(struct server *server, unsigned int storage_threads)
+{
+	int r = storage_start(&server->storage, storage_threads, loop_wake, server->loop);
+
 	if (r < 0)
-		goto err_payload;
+		return r;
 	r = open_ring(server);
 	if (r < 0)
-		goto err_storage;
-	return 0;
-err_storage:
-	storage_stop(server->storage);
-err_payload:
-	payload_close(&server->payload);
-err_loop:
-	loop_close(server->loop);
+		storage_stop(server->storage);
 	return r;
 }
 

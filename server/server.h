@@ -131,6 +131,7 @@ struct options {
 	const char *unix_path;
 	const char *status_path; /* --status-socket */
 	bool show_status, as_json;
+	bool unconfined;   /* --unconfined: no Landlock, no list of system calls */
 	bool check;	   /* --check: say whether the configuration is right, and exit */
 	const char *reset; /* --reset: a machine whose file is removed */
 	bool list_machines;
@@ -207,8 +208,11 @@ struct server {
 
 uint64_t server_now_ms(void);
 
-/* server->io was chosen. Signals are blocked from here on. -errno. */
-int server_open(struct server *server, unsigned int storage_threads);
+/* Signals are blocked from here on. -errno. */
+int server_open(struct server *server);
+
+/* server->io was chosen: starts the threads that exports need. -errno. */
+int server_start(struct server *server, unsigned int storage_threads);
 
 /*
  * Until SIGTERM or SIGINT, then until what is in flight was answered and the

@@ -100,7 +100,8 @@ void testbed_start(struct testbed *bed, uint64_t size_bytes, unsigned int client
 	if (!bed->storage_threads)
 		bed->storage_threads = STORAGE_THREADS_DEFAULT;
 	bed->server.io = way->io;
-	assert_int_equal(server_open(&bed->server, bed->storage_threads), 0);
+	assert_int_equal(server_open(&bed->server), 0);
+	assert_int_equal(server_start(&bed->server, bed->storage_threads), 0);
 	bed->server.connections_max = bed->connections_max ?: TESTBED_CLIENTS_MAX;
 	if (bed->on_tcp)
 		listen_open(&bed->server, &(struct listen_address){"127.0.0.1", 0});

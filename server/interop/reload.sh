@@ -67,6 +67,52 @@ expect "one before the reload" 1048576 "$(size_of one)"
 reload "reloaded: 0 exports added, 1 changed, 0 removed"
 expect "one of the new file" 2097152 "$(size_of one)"
 
+# An image of the same size under the same name has another generation, and only then.
+generation_of() {
+	nbdinfo --json "$uri/$1" | sed -nE 's/.*"description": "(a text; )?generation ([^"]+)".*/\2/p'
+}
+random_file "$work/shared" 1
+configure <<<"[one]
+exportname = $work/disk
+[shared]
+exportname = $work/shared
+description = a text
+readonly = true"
+reload "reloaded: 1 exports added, 0 changed, 0 removed"
+first=$(generation_of shared)
+[ -n "$first" ] || fail 'a read-only export does not tell its generation'
+reload "reloaded: 0 exports added, 0 changed, 0 removed"
+expect 'generation after a reload' "$first" "$(generation_of shared)"
+expect 'generation of a writable export' '' "$(generation_of one)"
+random_file "$work/shared.new" 1
+mv "$work/shared.new" "$work/shared"
+reload "reloaded: 0 exports added, 1 changed, 0 removed"
+[ "$(generation_of shared)" != "$first" ] || fail 'another image has the same generation'
+[ -n "$(generation_of shared)" ] || fail 'another image tells no generation'
+
+# Where nothing was written at the start nothing is later, and an image to read may lie anywhere.
+mkdir "$work/elsewhere"
+truncate -s 1M "$work/elsewhere/disk"
+configure <<<"[one]
+exportname = $work/disk
+[elsewhere]
+exportname = $work/elsewhere/disk
+readonly = true"
+reload "reloaded: 1 exports added, 0 changed, 1 removed"
+expect 'an image elsewhere' 1048576 "$(size_of elsewhere)"
+mkdir "$work.other"
+truncate -s 1M "$work.other/disk"
+configure <<<"[one]
+exportname = $work/disk
+[elsewhere]
+exportname = $work.other/disk"
+if "$python" -c 'import ctypes; exit(ctypes.CDLL(None).syscall(444, None, 0, 1) < 2)'; then # Landlock
+	reload "not reloaded"
+	grep -q 'section \[elsewhere\] writes where nothing was written at the start' "$work/server.log" ||
+		fail 'why is a directory that is new refused?'
+fi
+rm -r "$work.other"
+
 # wrong LINE TEXT: the configuration is refused with that line, by --check too.
 wrong() {
 	reload "not reloaded"
@@ -100,7 +146,7 @@ expect '--check' "$config: right: 1 exports" "$("$nbd_server" --check "$config")
 sed -i 's/^port = 0/port = 1/' "$config"
 server_start -C "$config" --port 0
 sed -i 's/^port = 1/port = 2/' "$config"
-reload "listenaddr, port, unixsock and duallisten change at a restart"
+reload "listenaddr, port, unixsock, duallisten and statussock change at a restart"
 server_stop
 
 # Running clients.

@@ -63,5 +63,5 @@ grep -q -m 1 'reloaded' < <(timeout "$deadline_s" tail -n +1 -f "$work/server.lo
 server_stop
 sed -nE 's/^[0-9]+ +([a-z0-9_]+)\(.*/\1/p' "$work/trace" | sort -u >"$work/made"
 [ "$(wc -l <"$work/made")" -gt 30 ] || fail "only $(wc -l <"$work/made") system calls were seen"
-allowed @system-service | sort -u >"$work/allowed"
+{ allowed @system-service; sed -n "s,^SystemCallFilter=@system-service ,,p" "$unit" | tr " " "\n"; } | sort -u >"$work/allowed"
 expect 'system calls that the unit forbids' '' "$(comm -23 "$work/made" "$work/allowed" | tr '\n' ' ')"
