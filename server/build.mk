@@ -49,14 +49,40 @@ CRASHES ?= 1000
 check-crash: server ## kill the server CRASHES=1000 times in the middle of writes: nothing is lost
 	$(Q)CRASHES=$(CRASHES) server/interop/crash.sh
 
-.PHONY: fuzz-server
-fuzz-server: $(B)/test/layer-map-fuzz ## fuzz the map of a layer as it lies on a disk (clang; FUZZ_SECONDS=60)
-	$(Q)mkdir -p $(B)/fuzz/layer-map
-	$(Q)$(B)/test/layer-map-fuzz -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 \
-		-artifact_prefix=$(B)/fuzz/ $(B)/fuzz/layer-map
+# What the fuzz targets link, where it is not all of the server; corpora are server/corpus/NAME.
+SERVER_FUZZ         := handshake transmission config layer-map
+FUZZ_ALL            := $(SERVER_SRC) $(COMMON_SRC)
+SERVER_FUZZ_LDLIBS  := -linih -luring -lz -ljansson -lseccomp
 
-$(B)/test/layer-map-fuzz: server/layer-map-fuzz.c server/layer-map.c server/layer-map.h
-	$(call say,CLANG,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)clang $(CPPFLAGS_ALL) $(CFLAGS_ALL) -O1 -g -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $< -lz
+.PHONY: fuzz-server $(SERVER_FUZZ:%=fuzz-server-%)
+fuzz-server: $(SERVER_FUZZ:%=fuzz-server-%) ## fuzz what clients send, the config, and a layer's map (clang; FUZZ_SECONDS=60, of each)
+
+# server_fuzz NAME: libFuzzer by clang, and a replay of the corpus for check-unit by any
+# compiler. The target of the map includes what it tests.
+define server_fuzz
+fuzz-server-$(1): $(B)/test/server-$(1)-fuzz
+	$$(Q)mkdir -p $(B)/fuzz/server-$(1)
+	$$(Q)$$< -max_total_time=$$(FUZZ_SECONDS) -rss_limit_mb=1024 -artifact_prefix=$(B)/fuzz/ \
+		$(B)/fuzz/server-$(1) server/corpus/$(1)
+
+$(B)/test/server-$(1)-fuzz: server/$(1)-fuzz.c $(if $(filter layer-map,$(1)),server/layer-map.c,$(FUZZ_ALL)) \
+		$(wildcard server/*.h) common/wire.h
+	$$(call say,CLANG,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)clang $$(CPPFLAGS_ALL) $$(CFLAGS_ALL) -O1 -g -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -pthread -o $$@ \
+		$$(filter-out $(if $(filter layer-map,$(1)),server/layer-map.c),$$(filter %.c,$$^)) $$(SERVER_FUZZ_LDLIBS)
+
+UNIT_TESTS += $(B)/test/server-$(1)-replay
+$(B)/test/server-$(1)-replay-program: $(B)/asan/server/$(1)-fuzz.o $(B)/asan/client-static/corpus-replay-fuzz.o \
+		$(if $(filter layer-map,$(1)),,$$(SERVER_ASAN_OBJ))
+	$$(call say,LINK,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ASAN_LDFLAGS) -pthread -o $$@ $$^ $$(SERVER_FUZZ_LDLIBS)
+
+$(B)/test/server-$(1)-replay: $(B)/test/server-$(1)-replay-program
+	$$(Q)printf '#!/bin/sh\nexec $$< server/corpus/$(1)\n' >$$@
+	$$(Q)chmod +x $$@
+endef
+
+$(foreach name,$(SERVER_FUZZ),$(eval $(call server_fuzz,$(name))))
