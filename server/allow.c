@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "server/server.h"
 
@@ -114,6 +116,14 @@ static int read_lines(FILE *file, const char *path, struct allow_list **list, ch
 	return r;
 }
 
+/* /dev/zero has no line that ends. /dev/null is for nobody, as an empty file is. */
+static bool is_endless(FILE *file)
+{
+	struct stat st;
+
+	return fstat(fileno(file), &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev != makedev(1, 3);
+}
+
 int allow_read(const char *path, struct allow_list **ret, char *why, size_t why_size)
 {
 	struct allow_list *list = calloc(1, sizeof(*list));
@@ -129,7 +139,12 @@ int allow_read(const char *path, struct allow_list **ret, char *why, size_t why_
 		free(list);
 		return r;
 	}
-	r = read_lines(file, path, &list, why, why_size);
+	if (is_endless(file)) {
+		snprintf(why, why_size, "%s: is a device, not a file with addresses", path);
+		r = -EINVAL;
+	} else {
+		r = read_lines(file, path, &list, why, why_size);
+	}
 	fclose(file);
 	if (r < 0)
 		free(list);

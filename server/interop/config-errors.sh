@@ -92,6 +92,10 @@ wrong 6 authfile <<<"$generic
 [disk]
 exportname = DISK
 authfile = /etc/nbd-server/allow"
+wrong 6 /dev/zero <<<"$generic
+[disk]
+exportname = DISK
+authfile = /dev/zero"
 wrong 4 certfile <<<"$generic
 certfile = /etc/ssl/server.pem"
 
