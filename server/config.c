@@ -269,6 +269,14 @@ static int export_description(struct reader *reader, const struct rule *rule, co
 	return replace_string(export_field(reader, rule), value);
 }
 
+static int export_generation(struct reader *reader, const struct rule *rule, const char *value)
+{
+	if (strlen(value) >= GENERATION_BYTES || !export_is_identity(value, strlen(value)))
+		return mistake(reader, "%s = %s: must be 1 to %d letters, digits and : . _ -",
+			       rule->key, value, GENERATION_BYTES - 1);
+	return replace_string(&reader->export->set.generation, value);
+}
+
 static int refuse(struct reader *reader, const struct rule *rule, const char *value)
 {
 	(void)value;
@@ -330,6 +338,7 @@ static const struct rule export_rules[] = {
 	{"flush", export_bool, offsetof(struct export_settings, flush), NULL},
 	{"force_tls", refuse_true, 0, NO_TLS},
 	{"fua", export_bool, offsetof(struct export_settings, fua), NULL},
+	{"generation", export_generation, 0, NULL},
 	{"hold", export_time, offsetof(struct export_settings, hold_s), NULL},
 	{"listenaddr", refuse, 0, "set it in [generic], for all exports"},
 	{"maxconnections", export_number, offsetof(struct export_settings, max_connections), NULL},
@@ -550,6 +559,8 @@ static const char *check_section(const struct export_settings *set)
 		return "has quota, expire or sparse, which need per_client";
 	if (is_per_client && set->exclusive == EXCLUSIVE_OFF)
 		return "has exclusive = false: what is per_client can have one machine only";
+	if (set->generation && !set->readonly)
+		return "has a generation, which needs readonly = true";
 	if (is_per_client && set->readonly)
 		return "has readonly = true: nobody could write what is per_client";
 	if (set->per_client == PER_CLIENT_SWAP && set->size_bytes < SWAP_MIN_BYTES)

@@ -45,6 +45,7 @@ void export_settings_free(struct export_settings *settings)
 	free(settings->name);
 	free(settings->path);
 	free(settings->description);
+	free(settings->generation);
 	free(settings->cow_dir);
 	free(settings->allow);
 	*settings = (struct export_settings){0};
@@ -154,6 +155,11 @@ static void note_generation(struct export *export)
 	struct layer_image image;
 	struct stat st;
 
+	if (export->set.generation) {
+		snprintf(export->generation, sizeof(export->generation), "%s",
+			 export->set.generation);
+		return;
+	}
 	if (fstat(export->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
 	    layer_image_of(export->fd, &image) < 0)
 		return;

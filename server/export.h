@@ -93,6 +93,7 @@ struct export_settings {
 	char *name; /* "" is the default export */
 	char *path;
 	char *description;	      /* NULL: none */
+	char *generation;	      /* of a readonly file; NULL: made from the file */
 	uint64_t size_bytes;	      /* 0: the size of the file */
 	unsigned int max_connections; /* 0: no limit, or one when EXCLUSIVE_ON */
 	enum exclusive exclusive;

@@ -32,13 +32,14 @@ static bool same_text(const char *a, const char *b)
 static bool same_settings(const struct export_settings *a, const struct export_settings *b)
 {
 	return same_text(a->path, b->path) && same_text(a->description, b->description) &&
-	       same_text(a->cow_dir, b->cow_dir) && a->size_bytes == b->size_bytes &&
-	       a->max_connections == b->max_connections && a->exclusive == b->exclusive &&
-	       a->hold_s == b->hold_s && a->per_client == b->per_client &&
-	       a->quota_bytes == b->quota_bytes && a->expire_s == b->expire_s &&
-	       a->sparse == b->sparse && a->readonly == b->readonly && a->flush == b->flush &&
-	       a->fua == b->fua && a->trim == b->trim && a->rotational == b->rotational &&
-	       a->sync == b->sync && allow_same(a->allow, b->allow);
+	       same_text(a->generation, b->generation) && same_text(a->cow_dir, b->cow_dir) &&
+	       a->size_bytes == b->size_bytes && a->max_connections == b->max_connections &&
+	       a->exclusive == b->exclusive && a->hold_s == b->hold_s &&
+	       a->per_client == b->per_client && a->quota_bytes == b->quota_bytes &&
+	       a->expire_s == b->expire_s && a->sparse == b->sparse && a->readonly == b->readonly &&
+	       a->flush == b->flush && a->fua == b->fua && a->trim == b->trim &&
+	       a->rotational == b->rotational && a->sync == b->sync &&
+	       allow_same(a->allow, b->allow);
 }
 
 static bool same_file(const struct stat *a, const struct stat *b)

@@ -90,6 +90,15 @@ reload "reloaded: 0 exports added, 1 changed, 0 removed"
 [ "$(generation_of shared)" != "$first" ] || fail 'another image has the same generation'
 [ -n "$(generation_of shared)" ] || fail 'another image tells no generation'
 
+configure <<<"[one]
+exportname = $work/disk
+[shared]
+exportname = $work/shared
+generation = debian12.7
+readonly = true"
+reload "reloaded: 0 exports added, 1 changed, 0 removed"
+expect 'generation of the configuration' debian12.7 "$(generation_of shared)"
+
 # Where nothing was written at the start nothing is later, and an image to read may lie anywhere.
 mkdir "$work/elsewhere"
 truncate -s 1M "$work/elsewhere/disk"
