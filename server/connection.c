@@ -32,7 +32,9 @@ static void on_ready(struct watch *watch, unsigned int events)
 		/* The end, or an error, is found by reading; if we do not read now, there
 		 * is nobody left to send to either. */
 		if (!(watch->wanted & LOOP_READ)) {
-			connection_close(connection, "client is gone");
+			connection_close(connection, connection->phase == PHASE_LINGER
+							     ? NULL
+							     : "client is gone");
 			return;
 		}
 		connection->readable = true;

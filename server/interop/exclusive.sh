@@ -91,7 +91,11 @@ if "$python" -c 'import os, sys; os.setxattr(sys.argv[1], "user.a", b"")' "$work
 	server_start -C "$work/config"
 	! qemu-io -f raw -c 'read 0 512' "$uri/swap/pc2" >"$work/refused" 2>&1 || fail 'pc2 has the swap of pc1'
 	grep -q 'held by pc1 at 127.0.0.1 since 20' "$work/refused" || fail "$(cat "$work/refused")"
+	lines=$(wc -l <"$work/server.log")
 	qemu-io -f raw -c 'read -P 0x6b 0 512' "$uri/swap/pc1"
+	# What is still in a socket at SIGTERM is not read, and without NBD_CMD_DISC pc1 keeps it.
+	grep -q -m 1 'disconnected' < <(timeout "$deadline_s" tail -n +$((lines + 1)) -f "$work/server.log") ||
+		fail 'NBD_CMD_DISC of pc1 was not seen'
 	server_stop
 	server_start -C "$work/config"
 	qemu-io -f raw -c 'read -P 0x6b 0 512' "$uri/swap/pc2"
