@@ -164,11 +164,11 @@ uptime_s() {
 
 # Looks again and again whether COMMAND is true; false when it is not within so many seconds.
 within() { # SECONDS COMMAND...
-	local end_s=$(($(uptime_s) + $1))
+	within_end_s=$(($(uptime_s) + $1))
 	shift
 	until "$@"; do
-		[ "$(uptime_s)" -lt "$end_s" ] || return
-		usleep 100000
+		[ "$(uptime_s)" -lt "$within_end_s" ] || return
+		sleep 0.1
 	done
 }
 
