@@ -227,6 +227,8 @@ static int copy_program(const char *path)
 	while (n > 0);
 	err = n < 0 ? -errno : 0;
 	close(to);
+	if (err < 0)
+		unlink(path);
 out:
 	close(from);
 	return err;
