@@ -130,6 +130,25 @@ repository_create()
 	done
 }
 
+# repository_leave_out REPO SERIES-DIR PATCH: takes a patch back and, before it, each later one whose
+# trailer says that it needs it. Prints what it took back, latest first.
+repository_leave_out()
+{
+	local repo=$1 series=$2 left_out names name position commits
+	left_out=$(series_dependents "$series" "$3" | tac)
+	names=$(series_names "$series")
+	mapfile -t commits < <(git_plain -C "$repo" rev-list --reverse base..series)
+	for name in $left_out; do
+		position=$(grep -nxF "$name" <<<"$names" | cut -d: -f1)
+		git_plain -C "$repo" -c merge.renames=false \
+			revert --no-edit "${commits[position - 1]}" >/dev/null 2>&1 ||
+			die "$series/$name: a later patch changes the same lines:" \
+			    "$(git_plain -C "$repo" diff --name-only --diff-filter=U | xargs):" \
+			    "give that patch the trailer \"Needs: $(patch_subject "$series/$name")\""
+	done
+	echo "$left_out"
+}
+
 # series_digest DIR: changes when the series or a patch does.
 series_digest()
 {
