@@ -318,7 +318,7 @@ static const struct rule generic_rules[] = {
 	{"max_threads", generic_threads, 0, NULL},
 	{"oldstyle", refuse_true, 0, "clients have to speak the newstyle protocol (nbd 2.9.17)"},
 	{"port", generic_port, 0, NULL},
-	{"splice", warn, 0, "data is never moved by splice(2)"},
+	{"splice", warn, 0, "the server uses splice(2) where it saves a copy"},
 	{"statussock", generic_status, 0, NULL},
 	{"tlsprio", refuse, 0, NO_TLS},
 	{"unixsock", generic_unix, 0, NULL},
