@@ -204,6 +204,7 @@ static void begin_linger(struct connection *connection, const char *why)
 	log_end(connection, why);
 	leave_phase(connection);
 	connection->phase = PHASE_LINGER;
+	connection->ending = false; /* what still comes is read, so that close() does not reset */
 	connection->deadline_ms = server_now_ms() + LINGER_TIMEOUT_MS;
 	TAILQ_INSERT_TAIL(&connection->server->lingering, connection, timed);
 	shutdown(connection->watch.fd, SHUT_WR);
@@ -262,6 +263,8 @@ static ssize_t feed(struct connection *connection, const uint8_t *data, size_t l
 	case PHASE_TRANSMISSION:
 		return serve_feed(connection, data, length);
 	default:
+		if (connection->export)
+			serve_skim(connection, data, length);
 		return (ssize_t)length;
 	}
 }
@@ -332,6 +335,8 @@ static int receive(struct connection *connection)
 		over = (size_t)n - room;
 	/* A read that filled all of its room was not the last one. */
 	connection->turn_bytes += (uint32_t)n;
+	connection->unread_bytes -= (size_t)n < connection->unread_bytes ? (uint32_t)n
+									 : connection->unread_bytes;
 	connection->readable = (size_t)n == room + sizeof(server->receive_buffer) &&
 			       connection->turn_bytes < RECEIVE_TURN_BYTES;
 	if (room)
@@ -389,11 +394,17 @@ static const char *why_ended(const struct connection *connection, int error)
 /* All that was asked is answered. */
 static void end_transmission(struct connection *connection)
 {
-	if (connection->server->draining)
+	if (connection->server->draining && !connection->said_disc)
 		begin_linger(connection, "closed: the server ends");
 	else
 		connection_close(connection, connection->said_disc ? "disconnected"
 								   : "closed without NBD_CMD_DISC");
+}
+
+/* All that the client had sent when the server was told to end was taken. */
+static bool has_drained(const struct connection *connection)
+{
+	return connection->server->draining && !connection->unread_bytes && !connection->stash;
 }
 
 void connection_run(struct connection *connection)
@@ -406,6 +417,7 @@ void connection_run(struct connection *connection)
 		if (!r)
 			r = take_input(connection);
 	} while (r > 0);
+	connection->ending |= connection->phase == PHASE_TRANSMISSION && has_drained(connection);
 	connection->is_runnable = false; /* what the last answers free may unblock us again */
 	if (!r)
 		r = send_output(connection);
@@ -433,10 +445,23 @@ void connection_reclaim(struct connection *connection, uint64_t now_ms)
 
 void connection_drain(struct connection *connection)
 {
+	int unread_bytes;
+
 	if (connection->phase == PHASE_HANDSHAKE) {
 		connection_close(connection, "closed: the server ends");
 		return;
 	}
+	if (connection->phase != PHASE_TRANSMISSION)
+		return;
+	if (ioctl(connection->watch.fd, FIONREAD, &unread_bytes) == 0)
+		connection->unread_bytes = (uint32_t)unread_bytes;
+	connection_schedule(connection);
+}
+
+void connection_end(struct connection *connection)
+{
+	if (connection->phase != PHASE_TRANSMISSION)
+		return;
 	connection->ending = true;
 	connection_schedule(connection);
 }

@@ -127,6 +127,7 @@ struct connection {
 	bool congested;	     /* the socket takes nothing more */
 	bool blocked;	     /* nothing is read until a buffer or a request is free */
 	bool ending;	     /* no further request is read: DISC, end of file, shutdown */
+	bool skips_all;	     /* PHASE_LINGER: what comes is no request */
 	bool said_disc;
 	bool broken; /* a READ failed after its success was announced */
 	bool is_runnable, is_waiting, is_claiming;
@@ -149,7 +150,9 @@ struct connection {
 	struct request *receiving;   /* WRITE whose payload arrives, or READ without buffer */
 	struct request_list replies; /* ready to be sent, in this order */
 	unsigned int request_count, running_count, buffer_count, pipe_count;
-	uint32_t turn_bytes; /* received since others had their turn */
+	uint32_t turn_bytes;   /* received since others had their turn */
+	uint32_t unread_bytes; /* in the socket when the server was told to end, and not read yet */
+	uint32_t skip_bytes;   /* PHASE_LINGER: payload of a request that is not done */
 	struct traffic traffic;
 	uint8_t *stash; /* bytes that were read but have to wait: only while blocked */
 	uint32_t stash_bytes, stash_taken;
@@ -180,8 +183,11 @@ void connection_release(struct connection *connection);
  */
 void connection_reclaim(struct connection *connection, uint64_t now_ms);
 
-/* No further request: ends when what is in flight was answered. */
+/* Ends when what has come until now was answered; NBD_CMD_DISC may be the last of it. */
 void connection_drain(struct connection *connection);
+
+/* No further request, read or not: ends when what is in flight was answered. */
+void connection_end(struct connection *connection);
 
 /* claim.c */
 
@@ -209,6 +215,12 @@ int command_check(const struct connection *connection, const struct wire_request
 
 /* Takes bytes of the transmission phase; returns how many, fewer when blocked; -errno: close. */
 ssize_t serve_feed(struct connection *connection, const uint8_t *data, size_t length);
+
+/*
+ * Takes what comes after the last answer: nothing of it is done, but NBD_CMD_DISC is seen,
+ * so that a machine that leaves while the server ends does not hold its export.
+ */
+void serve_skim(struct connection *connection, const uint8_t *data, size_t length);
 
 /* Tries again what waited for a buffer. */
 void serve_resume(struct connection *connection);

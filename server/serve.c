@@ -464,6 +464,35 @@ ssize_t serve_feed(struct connection *connection, const uint8_t *data, size_t le
 	return (ssize_t)taken;
 }
 
+/* connection->header is complete, of a request that is not done. */
+static void skim_header(struct connection *connection)
+{
+	struct wire_request asked;
+
+	connection->header_have = 0;
+	if (wire_get_request(connection->header, &asked) < 0)
+		connection->skips_all = true;
+	else if (asked.type == NBD_CMD_DISC)
+		connection->said_disc = true;
+	else if (asked.type == NBD_CMD_WRITE)
+		connection->skip_bytes = asked.length_bytes;
+}
+
+void serve_skim(struct connection *connection, const uint8_t *data, size_t length)
+{
+	size_t taken = 0;
+
+	while (taken < length && !connection->skips_all && !connection->said_disc) {
+		uint32_t skipped = least(length - taken, connection->skip_bytes);
+
+		connection->skip_bytes -= skipped;
+		taken += skipped;
+		taken += collect_header(connection, data + taken, length - taken);
+		if (connection->header_have == sizeof(connection->header))
+			skim_header(connection);
+	}
+}
+
 void serve_resume(struct connection *connection)
 {
 	struct request *answer = TAILQ_FIRST(&connection->replies);

@@ -131,8 +131,11 @@ static void reclaim_payload(struct server *server, uint64_t now_ms)
 	server->reclaim_ms = now_ms + RECLAIM_INTERVAL_MS;
 }
 
-/* A client that stopped in the middle of a WRITE does not hold up the end. */
-static void close_half_sent(struct server *server, uint64_t now_ms)
+/*
+ * A client that stopped in the middle of a WRITE does not hold up the end, nor one that
+ * takes its answers too slowly for what it had sent to be read.
+ */
+static void end_late(struct server *server, uint64_t now_ms)
 {
 	struct connection *connection, *next;
 
@@ -145,6 +148,8 @@ static void close_half_sent(struct server *server, uint64_t now_ms)
 		    connection->receiving->type == NBD_CMD_WRITE &&
 		    now_ms - connection->receiving_since_ms >= DRAIN_PAYLOAD_MS)
 			connection_close(connection, "stopped in the middle of NBD_CMD_WRITE");
+		else if (!connection->ending)
+			connection_end(connection);
 	}
 }
 
@@ -153,7 +158,7 @@ static void check_drain(struct server *server, uint64_t now_ms)
 	if (!server->draining)
 		return;
 	if (server->drain_deadline_ms > now_ms) {
-		close_half_sent(server, now_ms);
+		end_late(server, now_ms);
 		return;
 	}
 	loop_end(server->loop);
