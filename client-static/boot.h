@@ -244,6 +244,26 @@ int swap_prepare(const char *device, int fd, uint64_t size_bytes);
 /* Takes device as swap as opts say, after swap_prepare(). Prints as stages do. */
 int swap_on(const char *device, const struct nbd_opts *opts);
 
+/* swap-keep.c */
+
+#define SHUTDOWN_PROGRAM "/run/initramfs/shutdown"
+#define SWAP_KEEP_NAME	 "nbd-swap-keep"
+
+/*
+ * Leaves units in /run by which a systemd ends with swap on when memory cannot
+ * hold what is in it; they need release_prepare().
+ */
+void swap_keep_prepare(void);
+
+/* The process of these units: waits for the end. An exit code. */
+int swap_keep_main(void);
+
+/*
+ * From now on the kernel refuses a swapoff whose pages memory cannot hold
+ * (vm.overcommit_memory 2, Documentation/mm/overcommit-accounting.rst). 0 or -errno.
+ */
+int swap_keep_enforce(void);
+
 /* swap-crypt.c */
 
 /* The device's first MiB stays readable: it says that this is swap, and nothing else. */
@@ -326,7 +346,7 @@ void root_unmount(void);
  * and executes the init as the kernel would, with argv[1...] and the environment.
  * When that fails there is no way back: says so, and tries again for ever.
  */
-_Noreturn void root_switch(char **argv);
+_Noreturn void root_switch(const struct boot_line *line, char **argv);
 
 /* rescue.c */
 
@@ -404,11 +424,11 @@ int initramfs_run(enum initramfs_stage stage, const char *mount_point);
 int release_all(void);
 
 /*
- * Leaves this program as /run/initramfs/shutdown, which systemd-shutdown(8)
- * executes at the end; nothing when root, if that is known and not NULL, has no
- * systemd.
+ * Leaves this program as SHUTDOWN_PROGRAM, which systemd-shutdown(8) executes at
+ * the end, and what keeps that from a swapoff that cannot be done when has_swap;
+ * nothing when root, if that is known and not NULL, has no systemd.
  */
-void release_prepare(const char *root);
+void release_prepare(const char *root, bool has_swap);
 
 /* That program: process 1, the old root below /oldroot, argv[1] the way to end. */
 _Noreturn void initramfs_shutdown(int argc, char **argv);

@@ -228,6 +228,12 @@ int system_read_number(const char *path, uint64_t *ret);
 
 int system_write(const char *path, const char *text);
 
+/* Makes a file, and the folders of its path; 0 or -errno. */
+int system_leave_file(const char *path, const char *text);
+
+/* A row of /proc/meminfo, such as "MemTotal", in KiB; -EPROTO when there is none. */
+int system_memory_kib(const char *label, uint64_t *ret);
+
 /* resolve.c: the last stage that may allocate */
 
 struct address {

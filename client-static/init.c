@@ -106,5 +106,5 @@ _Noreturn void init_main(char **argv)
 	modules_load();
 	while ((r = attempt(&boot)))
 		wait_after(&boot, r);
-	root_switch(argv);
+	root_switch(&boot.line, argv);
 }

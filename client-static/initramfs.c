@@ -81,7 +81,7 @@ static int boot_until_done(const char *mount_point)
 		return r; /* it will not change */
 	while ((r = boot_attempt(&boot)))
 		wait_after(&boot, r);
-	release_prepare(*boot.line.root_elsewhere ? NULL : mount_point);
+	release_prepare(*boot.line.root_elsewhere ? NULL : mount_point, boot.has_swap);
 	return 0;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * nbd-client. As process 1 it is /init of the initramfs (init.c), and its DHCP
- * client calls it by another name; by a third it is the supervisor of a device;
- * otherwise it is a command: options, then what they ask for.
+ * nbd-client. As process 1 it is /init of the initramfs (init.c), and the last
+ * program of a machine (release.c); other names make it the script of the DHCP
+ * client, the supervisor of a device, and what guards swap until the end.
+ * Otherwise it is a command: options, then what they ask for.
  */
 #include "client-static/boot.h"
 #include "client-static/supervise.h"
@@ -74,6 +75,8 @@ int main(int argc, char **argv)
 		initramfs_shutdown(argc, argv);
 	if (getpid() == 1)
 		init_main(argv);
+	if (is_named(argv[0], SWAP_KEEP_NAME))
+		return swap_keep_main();
 	if (argc == 3 && !strcmp(argv[0], SUPERVISOR_NAME))
 		return supervise_main(argv);
 	if (argc > 0 && is_named(argv[0], "udhcpc-event"))

@@ -11,41 +11,29 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/swap.h>
 #include <unistd.h>
 
 #define OLD_ROOT       "/oldroot"
 #define SHUTDOWN_DIR   "/run/initramfs"
-#define SHUTDOWN       SHUTDOWN_DIR "/shutdown"
 #define UNMOUNT_PASSES 8
 
 enum { TABLE_BYTES = 64 << 10, MOUNTS_MAX = 512 };
 
-/* "MemAvailable:   123 kB"; 0 when it is not there. */
-static uint64_t available_kib(void)
-{
-	static const char name[] = "MemAvailable:";
-	char text[4096], *at;
-
-	if (system_read("/proc/meminfo", text, sizeof(text)) < 0)
-		return 0;
-	at = strstr(text, name);
-	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
-}
-
 /* The device NAME, of which so much is in use. */
 static void swap_off(const char *name, uint64_t used_kib)
 {
-	uint64_t free_kib = available_kib();
+	uint64_t free_kib = 0;
 	char path[32];
 
+	system_memory_kib("MemAvailable", &free_kib);
 	/* swapoff reads everything back: with too little memory it would end processes for it. */
 	if (used_kib >= free_kib) {
 		log_line("/dev/%s: swap is left on: %llu KiB are in use, and %llu KiB of memory "
@@ -82,15 +70,15 @@ static void swap_off_all(void)
 }
 
 /* What is written reaches the disk of the server before it hears the end. */
-static int flush(uint32_t index)
+static int flush(uint32_t index, int flags)
 {
 	char path[32];
 	int fd, r = 0;
 
 	snprintf(path, sizeof(path), "/dev/nbd%u", index);
-	fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
+	fd = open(path, O_RDWR | O_CLOEXEC | flags);
 	if (fd < 0 && (errno == EROFS || errno == EACCES))
-		fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+		fd = open(path, O_RDONLY | O_CLOEXEC | flags);
 	if (fd < 0)
 		return -errno;
 	if (fsync(fd) < 0)
@@ -99,37 +87,53 @@ static int flush(uint32_t index)
 	return r;
 }
 
+struct release {
+	bool is_last; /* nobody is left who would miss a device that is in use */
+	int exit_code;
+};
+
 static int release_device(int dir_fd, const char *name, void *data)
 {
+	struct release *release = data;
 	struct failure why;
 	uint32_t index;
 	uint64_t pid;
-	int *exit_code = data, r;
+	int r;
 
 	(void)dir_fd;
 	if (names_parse(name, &index, &why) < 0 || check_attached(index, &pid) < 0)
 		return 0;
-	r = flush(index);
+	r = flush(index, O_EXCL);
+	if (r == -EBUSY && release->is_last) {
+		log_line("/dev/nb%u: is still in use at the end", index);
+		r = flush(index, 0);
+	}
 	if (r < 0) {
 		log_line("/dev/nb%u: stays attached: %s", index,
 			 r == -EBUSY ? "it is in use" : strerror(-r));
-		*exit_code = EXIT_TEMPORARY;
+		release->exit_code = EXIT_TEMPORARY;
 		return 0;
 	}
 	disconnect_run(index);
 	return 0;
 }
 
-int release_all(void)
+static int release_devices(bool is_last)
 {
-	int fd = open("/sys/block", O_RDONLY | O_DIRECTORY | O_CLOEXEC), exit_code = 0;
+	struct release release = {.is_last = is_last};
+	int fd = open("/sys/block", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return 0;
 	swap_off_all();
-	directory_each(fd, release_device, &exit_code);
+	directory_each(fd, release_device, &release);
 	close(fd);
-	return exit_code;
+	return release.exit_code;
+}
+
+int release_all(void)
+{
+	return release_devices(false);
 }
 
 /* Mount points of mountinfo below the old root, in the order of the table; the count. */
@@ -202,8 +206,8 @@ _Noreturn void initramfs_shutdown(int argc, char **argv)
 		log_line("mlockall: %s", strerror(errno));
 	for (int i = 0; i < UNMOUNT_PASSES && !unmount_pass(); i++)
 		;
-	release_all();
 	sync();
+	release_devices(true);
 	reboot(way_to_end(argc > 1 ? argv[1] : ""));
 	reboot(RB_AUTOBOOT);
 	for (;;)
@@ -234,7 +238,22 @@ out:
 	return err;
 }
 
-void release_prepare(const char *root)
+/* A /run that dracut has mounted may be one from which nothing is executed. */
+static int allow_programs(const char *folder)
+{
+	struct statvfs filesystem;
+
+	if (statvfs(folder, &filesystem) < 0)
+		return -errno;
+	if (!(filesystem.f_flag & ST_NOEXEC))
+		return 0;
+	if (mount(folder, folder, NULL, MS_BIND, NULL) < 0 ||
+	    mount(NULL, folder, NULL, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
+void release_prepare(const char *root, bool has_swap)
 {
 	char path[64];
 	int err;
@@ -245,8 +264,12 @@ void release_prepare(const char *root)
 	if (mkdir(SHUTDOWN_DIR, 0755) < 0 && errno != EEXIST)
 		err = -errno;
 	else
-		err = copy_program(SHUTDOWN);
+		err = copy_program(SHUTDOWN_PROGRAM);
+	if (!err && has_swap)
+		err = allow_programs(SHUTDOWN_DIR);
 	if (err < 0)
-		log_line(SHUTDOWN ": %s; at its end the machine will not tell the server",
+		log_line(SHUTDOWN_PROGRAM ": %s; at its end the machine will not tell the server",
 			 strerror(-err));
+	else if (has_swap)
+		swap_keep_prepare();
 }

@@ -59,16 +59,9 @@ static void append_change(char changes[RESERVE_CHANGES_BYTES], const char *name,
 
 static int read_ram_kib(uint64_t *ret)
 {
-	static const char label[] = "MemTotal:";
-	char text[4096];
-	int err = system_read("/proc/meminfo", text, sizeof(text));
+	int err = system_memory_kib("MemTotal", ret);
 
-	if (err)
-		return err;
-	if (strncmp(text, label, strlen(label)))
-		return -EPROTO;
-	*ret = strtoull(text + strlen(label), NULL, 10);
-	return *ret ? 0 : -EPROTO;
+	return err || *ret ? err : -EPROTO;
 }
 
 /* Swap on any nbd device. An unreadable list counts as none: then -swap is what tells. */

@@ -290,9 +290,9 @@ static void move_mount(const char *from)
 	umount2(from, MNT_DETACH);
 }
 
-_Noreturn void root_switch(char **argv)
+_Noreturn void root_switch(const struct boot_line *line, char **argv)
 {
-	release_prepare(mounted_at);
+	release_prepare(mounted_at, line->has_swap);
 	move_mount("/dev");
 	move_mount("/proc");
 	move_mount("/sys");

@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char *system_root = "";
@@ -18,7 +20,7 @@ static int open_below_root(const char *path, int flags)
 
 	if (snprintf(full, sizeof(full), "%s%s", system_root, path) >= (int)sizeof(full))
 		return -ENAMETOOLONG;
-	fd = open(full, flags | O_CLOEXEC);
+	fd = open(full, flags | O_CLOEXEC, 0644);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -76,4 +78,44 @@ int system_write(const char *path, const char *text)
 		err = errno ? -errno : -EIO;
 	close(fd);
 	return err;
+}
+
+int system_leave_file(const char *path, const char *text)
+{
+	char folder[PATH_MAX];
+	int fd, err = 0;
+
+	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		if (snprintf(folder, sizeof(folder), "%s%.*s", system_root, (int)(slash - path),
+			     path) >= (int)sizeof(folder))
+			return -ENAMETOOLONG;
+		if (mkdir(folder, 0755) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	fd = open_below_root(path, O_WRONLY | O_CREAT | O_TRUNC);
+	if (fd < 0)
+		return fd;
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		err = -EIO;
+	close(fd);
+	return err;
+}
+
+int system_memory_kib(const char *label, uint64_t *ret)
+{
+	char text[4096];
+	const char *row = text;
+	size_t length = strlen(label);
+	int err = system_read("/proc/meminfo", text, sizeof(text));
+
+	if (err)
+		return err;
+	while (strncmp(row, label, length) || row[length] != ':') {
+		row = strchr(row, '\n');
+		if (!row)
+			return -EPROTO;
+		row++;
+	}
+	*ret = strtoull(row + length + 1, NULL, 10);
+	return 0;
 }
