@@ -30,7 +30,7 @@ touch "$work/ipxe/undionly.kpxe" "$work/ipxe/ipxe.efi"
 media/pxe-loaders.sh "$work/ipxe" "$work/tree"
 
 "$tool" --config --tree "$work/tree" --interface eth0 --range 10.0.0.100,10.0.0.200 >"$work/conf"
-grep -qx 'dhcp-range=10.0.0.100,10.0.0.200,1h' "$work/conf"
+grep -qx 'dhcp-range=10.0.0.100,10.0.0.200,infinite' "$work/conf"
 grep -qx "tftp-root=$work/tree" "$work/conf"
 "$tool" --config --tree "$work/tree" --interface eth0 --proxy 10.0.0.0 >"$work/conf"
 grep -qx 'dhcp-range=10.0.0.0,proxy' "$work/conf"
