@@ -215,6 +215,8 @@ static void mistakes_are_named(void **state)
 		 "config:1: section [a] has a cowdir, which needs per_client = cow"},
 		{"[a]\nexportname = x\nper_client = cow\ncowdir = y\nquota = 1G\n",
 		 "config:1: section [a] has a quota, which needs size"},
+		{"[a]\nexportname = x\nper_client = cow\ncowdir = y\ndirect = true\n",
+		 "config:1: section [a] has direct = true"},
 		{"[a]\nexportname = x\nper_client = cow\ncowdir = y\nsparse = true\n",
 		 "config:1: section [a] has sparse = true"},
 		{"[a]\nexportname = x\ncopyonwrite = true\n", "use per_client = cow and cowdir"},

@@ -331,6 +331,7 @@ static const struct rule export_rules[] = {
 	{"copyonwrite", refuse_true, 0, NO_COW},
 	{"cowdir", export_string, offsetof(struct export_settings, cow_dir), NULL},
 	{"description", export_description, offsetof(struct export_settings, description), NULL},
+	{"direct", export_bool, offsetof(struct export_settings, direct), NULL},
 	{"exclusive", export_exclusive, 0, NULL},
 	{"expire", export_time, offsetof(struct export_settings, expire_s), NULL},
 	{"exportname", export_path, offsetof(struct export_settings, path), NULL},
@@ -555,6 +556,8 @@ static const char *check_section(const struct export_settings *set)
 		return "has a quota, which needs size, the most that each layer may take";
 	if (set->per_client == PER_CLIENT_COW && set->sparse)
 		return "has sparse = true: a layer is always sparse";
+	if (set->per_client == PER_CLIENT_COW && set->direct)
+		return "has direct = true: all layers read their image through the page cache";
 	if (!is_per_client && (set->quota_bytes || set->expire_s || set->sparse))
 		return "has quota, expire or sparse, which need per_client";
 	if (is_per_client && set->exclusive == EXCLUSIVE_OFF)

@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -32,14 +34,14 @@ int export_read_cached(struct export *export, const struct iovec *iov, int iov_c
 	return n >= 0 && (uint64_t)n == length_bytes ? 0 : -EAGAIN;
 }
 
-/* One page as a sample. Behind O_DIRECT there is no page of the cache to send. */
+/* One page as a sample. */
 static bool can_splice(const struct export *export)
 {
 	loff_t offset = 0;
 	bool can = false;
 	int fds[2];
 
-	if (fcntl(export->fd, F_GETFL) & O_DIRECT || pipe2(fds, O_CLOEXEC) < 0)
+	if (pipe2(fds, O_CLOEXEC) < 0)
 		return false;
 	can = splice(export->fd, &offset, fds[1], NULL, 1, SPLICE_F_NONBLOCK) == 1;
 	close(fds[0]);
@@ -47,7 +49,22 @@ static bool can_splice(const struct export *export)
 	return can;
 }
 
-void export_probe(struct export *export)
+static int open_direct(struct export *export, char *why, size_t why_size)
+{
+	char path[40];
+	int flags = fcntl(export->fd, F_GETFL), error;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", export->fd);
+	export->direct_fd = open(path, (flags & (O_ACCMODE | O_DSYNC)) | O_DIRECT | O_CLOEXEC);
+	if (export->direct_fd >= 0)
+		return 0;
+	error = errno;
+	snprintf(why, why_size, "cannot be opened past the page cache (direct = true): %s",
+		 strerror(error));
+	return -error;
+}
+
+int export_probe(struct export *export, char *why, size_t why_size)
 {
 	struct statfs fs;
 	struct stat st;
@@ -57,7 +74,12 @@ void export_probe(struct export *export)
 	export->in_memory = fstat(export->fd, &st) == 0 && S_ISREG(st.st_mode) &&
 			    fstatfs(export->fd, &fs) == 0 &&
 			    (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+	if (export->set.direct) {
+		export->cannot_read_cached = true;
+		return open_direct(export, why, why_size);
+	}
 	export->can_splice = can_splice(export);
+	return 0;
 }
 
 int export_splice(struct export *export, int pipe_fd, uint64_t offset_bytes, uint64_t *length_bytes)

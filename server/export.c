@@ -20,7 +20,10 @@
 #include "common/nbd-proto.h"
 #include "server/layer.h"
 
-enum { ZEROES_BYTES = 256 << 10 };
+enum {
+	ZEROES_BYTES = 256 << 10,
+	DIRECT_ALIGN_BYTES = 4096, /* enough for any disk and file system that takes O_DIRECT */
+};
 
 static const uint8_t zeroes[ZEROES_BYTES];
 
@@ -141,6 +144,7 @@ struct export *export_make(struct export_settings *settings)
 		return NULL;
 	export->set = *settings;
 	export->fd = -1;
+	export->direct_fd = -1;
 	export->folder_fd = -1;
 	export->flags = transmission_flags(settings);
 	export->any_identity = is_pattern(settings->name);
@@ -173,7 +177,7 @@ int export_open_file(struct export *export, char *why, size_t why_size)
 	if (!r)
 		r = measure(export, why, why_size);
 	if (!r)
-		export_probe(export);
+		r = export_probe(export, why, why_size);
 	if (!r && export->set.readonly)
 		note_generation(export);
 	return r;
@@ -217,6 +221,8 @@ void export_close(struct export *export)
 		close(export->folder_fd);
 	if (export->fd >= 0)
 		close(export->fd);
+	if (export->direct_fd >= 0)
+		close(export->direct_fd);
 	free(export->identity);
 	free(export->open_why);
 	export_settings_free(&export->set);
@@ -336,11 +342,38 @@ int file_write(int fd, struct iovec *iov, int iov_count, uint64_t offset_bytes)
 	return transfer(fd, pwritev, iov, iov_count, offset_bytes);
 }
 
+int export_data_fd(const struct export *export, const struct iovec *iov, int iov_count,
+		   uint64_t offset_bytes)
+{
+	uint64_t all = offset_bytes;
+
+	if (export->direct_fd < 0)
+		return export->fd;
+	for (int i = 0; i < iov_count; i++)
+		all |= (uintptr_t)iov[i].iov_base | iov[i].iov_len;
+	return all % DIRECT_ALIGN_BYTES ? export->fd : export->direct_fd;
+}
+
+/* A disk that takes larger blocks only says EINVAL to pages, and to what a short transfer left. */
+static int transfer_data(struct export *export,
+			 ssize_t (*call)(int, const struct iovec *, int, off_t), struct iovec *iov,
+			 int iov_count, uint64_t offset_bytes)
+{
+	struct iovec whole[PIECE_BUFFERS_MAX];
+	int fd = export_data_fd(export, iov, iov_count, offset_bytes), r;
+
+	memcpy(whole, iov, (size_t)iov_count * sizeof(*iov));
+	r = transfer(fd, call, iov, iov_count, offset_bytes);
+	if (r == -EINVAL && fd != export->fd)
+		r = transfer(export->fd, call, whole, iov_count, offset_bytes);
+	return r;
+}
+
 int export_read(struct export *export, struct iovec *iov, int iov_count, uint64_t offset_bytes)
 {
 	if (export->layer)
 		return layer_read(export->layer, iov, iov_count, offset_bytes);
-	return file_read(export->fd, iov, iov_count, offset_bytes);
+	return transfer_data(export, preadv, iov, iov_count, offset_bytes);
 }
 
 int export_write(struct export *export, struct iovec *iov, int iov_count, uint64_t offset_bytes)
@@ -350,7 +383,7 @@ int export_write(struct export *export, struct iovec *iov, int iov_count, uint64
 
 		return !r && export->set.sync ? export_flush(export) : r;
 	}
-	return file_write(export->fd, iov, iov_count, offset_bytes);
+	return transfer_data(export, pwritev, iov, iov_count, offset_bytes);
 }
 
 static int sync_file(const struct export *export)
@@ -404,6 +437,8 @@ bool export_is_reserved(const struct export *export)
 
 int export_cache(struct export *export, uint64_t offset_bytes, uint64_t length_bytes)
 {
+	if (export->direct_fd >= 0)
+		return 0; /* it would go where no read looks for it */
 	while (length_bytes) {
 		int fd = export->fd, r;
 		uint64_t bytes = export->layer

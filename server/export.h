@@ -104,6 +104,7 @@ struct export_settings {
 	uint64_t quota_bytes;	  /* of all machines together; 0: none */
 	unsigned int expire_s;	  /* a machine's file is removed when unused so long; 0: never */
 	bool sparse;		  /* PER_CLIENT_SWAP: the file reserves no space */
+	bool direct;		  /* past the page cache, what is whole pages */
 	bool readonly, flush, fua, trim, rotational, sync;
 };
 
@@ -120,6 +121,7 @@ struct export
 	struct export_settings set;
 	int fd; /* -1: a layer is in its place, and only export_read() and its like know where data
 		   is */
+	int direct_fd; /* settings.direct: the same file with O_DIRECT; else -1 */
 	uint64_t size_bytes;
 	uint16_t flags;	 /* enum nbd_transmission_flag; NBD_FLAG_SEND_DF belongs to a connection */
 	bool is_plain;	 /* its data is that of fd, at the same offset, for whoever reads there */
@@ -251,6 +253,13 @@ int export_trim(struct export *export, uint64_t offset_bytes, uint64_t length_by
 int export_zero(struct export *export, uint64_t offset_bytes, uint64_t length_bytes, bool no_hole,
 		bool fast);
 
+/*
+ * The descriptor that data goes through: with O_DIRECT when the export has it, and memory,
+ * offset and length are whole pages.
+ */
+int export_data_fd(const struct export *export, const struct iovec *iov, int iov_count,
+		   uint64_t offset_bytes);
+
 /* Reads ahead what can be. */
 int export_cache(struct export *export, uint64_t offset_bytes, uint64_t length_bytes);
 
@@ -279,8 +288,11 @@ void extent_forget(struct export *export);
 int export_read_cached(struct export *export, const struct iovec *iov, int iov_count,
 		       uint64_t offset_bytes, uint64_t length_bytes);
 
-/* Of a file that was opened, and that nothing lies above: sets is_plain and what follows it. */
-void export_probe(struct export *export);
+/*
+ * Of a file that was opened, and that nothing lies above: sets is_plain and what follows it,
+ * and opens direct_fd when the settings ask for that. -errno with one clause in why.
+ */
+int export_probe(struct export *export, char *why, size_t why_size);
 
 /*
  * Moves references to the pages of the range into the empty pipe_fd, as many as

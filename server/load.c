@@ -38,7 +38,7 @@ static bool same_settings(const struct export_settings *a, const struct export_s
 	       a->per_client == b->per_client && a->quota_bytes == b->quota_bytes &&
 	       a->expire_s == b->expire_s && a->sparse == b->sparse && a->readonly == b->readonly &&
 	       a->flush == b->flush && a->fua == b->fua && a->trim == b->trim &&
-	       a->rotational == b->rotational && a->sync == b->sync &&
+	       a->rotational == b->rotational && a->sync == b->sync && a->direct == b->direct &&
 	       allow_same(a->allow, b->allow);
 }
 

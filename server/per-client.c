@@ -60,8 +60,7 @@ static int open_swap(struct export *machine, char *why, size_t why_size)
 	if (fstat(machine->fd, &st) < 0)
 		return -errno;
 	machine->size_bytes = (uint64_t)st.st_size;
-	export_probe(machine);
-	return 0;
+	return export_probe(machine, why, why_size);
 }
 
 /* So that its layer finds the image when that is replaced by a new one. */

@@ -115,7 +115,7 @@ void load_sweep(struct server *server);
 /* Closes all exports, and frees the configuration. */
 void load_close(struct server *server);
 
-/* What reads that have to wait for a disk go through. */
+/* What reads that have to wait for a disk, and direct writes, go through. */
 enum io {
 	IO_AUTO,  /* io_uring where there is one, else threads */
 	IO_URING, /* io_uring, or the server does not start */

@@ -3,7 +3,7 @@
  * The storage threads: a small fixed number for all clients, so that a slow disk
  * stalls neither the loop nor other exports. Jobs enter from the loop's thread
  * and leave to it, through storage_complete(). Where the kernel has io_uring, reads
- * go to storage-uring.c, and come back here when they were not plain ones.
+ * and direct writes go to storage-uring.c, and come back here when they were not plain ones.
  */
 #include "server/export.h"
 #include "server/storage-ring.h"
@@ -230,10 +230,20 @@ static void give_to_threads(void *arg, struct storage_job *job)
 	pthread_mutex_unlock(&storage->lock);
 }
 
+static bool is_for_ring(const struct storage_job *job)
+{
+	const struct export *export = job->export;
+
+	if (!export->is_plain || job->hole_bytes)
+		return false;
+	return job->op == STORAGE_READ || (job->op == STORAGE_WRITE && export->direct_fd >= 0 &&
+					   export_data_fd(export, job->iov, job->iov_count,
+							  job->offset_bytes) == export->direct_fd);
+}
+
 void storage_submit(struct storage *storage, struct storage_job *job)
 {
-	if (storage->ring && job->op == STORAGE_READ && job->export->is_plain && !job->hole_bytes &&
-	    ring_take(storage->ring, job))
+	if (storage->ring && is_for_ring(job) && ring_take(storage->ring, job))
 		return;
 	give_to_threads(storage, job);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Reads that have to wait for a disk, through io_uring: all that a turn of the
- * loop has begun goes to the kernel in one call, no thread is woken, and the disk
- * sees as many at once as clients have in flight instead of one per storage
- * thread. Only reads: a buffered write or a flush would make the kernel start
+ * Reads that have to wait for a disk, and writes past the page cache, through io_uring:
+ * all that a turn of the loop has begun goes to the kernel in one call, no thread is
+ * woken, and the disk sees as many at once as clients have in flight instead of one per
+ * storage thread. Not so a buffered write or a flush, which would make the kernel start
  * threads of its own in place of ours. Sockets are not here, because to send and
  * receive through the ring costs as much as to call for it.
  */
@@ -13,7 +13,7 @@
 #include <liburing.h>
 #include <stdlib.h>
 
-/* At most one read for each payload buffer is in flight: neither queue can overflow. */
+/* At most one job for each payload buffer is in flight: neither queue can overflow. */
 enum { RING_ENTRIES = 256 };
 
 struct storage_ring {
@@ -23,12 +23,13 @@ struct storage_ring {
 
 /*
  * The filter of system calls does not see what goes through a ring, so that it has one of its
- * own: to read, and never anything else. Linux 5.10 and later.
+ * own: to read and write, and never anything else. Linux 5.10 and later.
  */
 static int restrict_ring(struct io_uring *ring)
 {
 	struct io_uring_restriction only[] = {
 		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READV},
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITEV},
 	};
 	unsigned int fd = (unsigned int)ring->ring_fd;
 	/* liburing 2.3 does not export the functions that it declares for these two. */
@@ -89,11 +90,16 @@ int ring_fd(const struct storage_ring *ring)
 bool ring_take(struct storage_ring *ring, struct storage_job *job)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
+	unsigned int count = (unsigned int)job->iov_count;
+	int fd;
 
 	if (!sqe)
 		return false;
-	io_uring_prep_readv(sqe, job->export->fd, job->iov, (unsigned int)job->iov_count,
-			    job->offset_bytes);
+	fd = export_data_fd(job->export, job->iov, job->iov_count, job->offset_bytes);
+	if (job->op == STORAGE_WRITE)
+		io_uring_prep_writev(sqe, fd, job->iov, count, job->offset_bytes);
+	else
+		io_uring_prep_readv(sqe, fd, job->iov, count, job->offset_bytes);
 	io_uring_sqe_set_data(sqe, job);
 	ring->taken++;
 	return true;
