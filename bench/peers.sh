@@ -2,8 +2,8 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # variables of bench/run
 #
 # How each server is started, with equal features: TCP on loopback, FLUSH, FUA,
-# TRIM, page cache, no filter, no TLS. All of them go into the background when
-# they are ready and write a pid file.
+# TRIM, no filter, no TLS; for STORE=direct past the page cache, each as well as it
+# can. All of them go into the background when they are ready and write a pid file.
 
 peer_version() { # PEER: fails when it is not installed
 	case $1 in
@@ -17,21 +17,32 @@ peer_version() { # PEER: fails when it is not installed
 
 nbd_server_config() { # PORT
 	printf '[generic]\nlistenaddr = 127.0.0.1\nport = %d\nmax_threads = 4\n' "$1"
-	printf '[disk]\nexportname = %s\nflush = true\nfua = true\ntrim = true\n' "$work/disk"
+	printf '[disk]\nexportname = %s\nflush = true\nfua = true\ntrim = true\n' "$disk"
+}
+
+# Whether PEER can do what the case asks for.
+peer_can() { # PEER
+	[ "$STORE" != direct ] || [ "$1" != nbd-server ]
 }
 
 peer_run() { # PEER PORT PIDFILE
+	local cache
 	case $1 in
 	ours)
 		nbd_server_config "$2" >"$work/ours.conf"
-		on 1 "$B/nbd-server" -C "$work/ours.conf" -p "$3"
+		[ "$STORE" != direct ] || echo 'direct = true' >>"$work/ours.conf"
+		on 1 "$B/nbd-server" -C "$work/ours.conf" -M 12000 -p "$3"
 		;;
 	nbdkit)
-		on 1 nbdkit -P "$3" -p "$2" -i 127.0.0.1 -t 16 file "$work/disk"
+		cache=default
+		[ "$STORE" != direct ] || cache=none
+		on 1 nbdkit -P "$3" -p "$2" -i 127.0.0.1 -t 16 file "$disk" cache="$cache"
 		;;
 	qemu-nbd)
+		cache=writeback
+		[ "$STORE" != direct ] || cache=none
 		on 1 qemu-nbd --fork --pid-file="$3" -p "$2" -b 127.0.0.1 -t -e 0 -x disk -f raw \
-			--cache=writeback --aio=io_uring --discard=unmap "$work/disk"
+			--cache="$cache" --aio=io_uring --discard=unmap "$disk"
 		;;
 	nbd-server)
 		nbd_server_config "$2" >"$work/nbd-server.conf"

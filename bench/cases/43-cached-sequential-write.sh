@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+DESCRIPTION="page cache of a disk: sequential write, 1 MiB requests, 8 in flight"
+KIND=fio RW=write BS=1M IODEPTH=8 STORE=cached

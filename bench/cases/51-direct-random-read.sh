@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+DESCRIPTION="past the page cache: random read, 4 KiB, 32 in flight"
+KIND=fio RW=randread BS=4k IODEPTH=32 STORE=direct
