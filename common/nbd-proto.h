@@ -178,6 +178,16 @@ struct nbd_wire_export_name {
 _Static_assert(sizeof(struct nbd_wire_export_name) == 10, "export name");
 #define NBD_EXPORT_NAME_ZEROES 124
 
+/* Oldstyle handshake: all of it. The lower half of flags is what newstyle sends. */
+struct nbd_wire_oldstyle {
+	uint64_t magic;	       /* NBD_MAGIC */
+	uint64_t client_magic; /* NBD_OLDSTYLE_MAGIC */
+	uint64_t size;
+	uint32_t flags;
+	uint8_t zeroes[124];
+} NBD_WIRE;
+_Static_assert(sizeof(struct nbd_wire_oldstyle) == 152, "oldstyle");
+
 struct nbd_wire_info_export {
 	uint16_t type; /* NBD_INFO_EXPORT */
 	uint64_t size;

@@ -18,6 +18,7 @@ _Static_assert(WIRE_GREETING_BYTES == sizeof(struct nbd_wire_greeting), "greetin
 _Static_assert(WIRE_OPTION_BYTES == sizeof(struct nbd_wire_option), "option");
 _Static_assert(WIRE_OPTION_REPLY_BYTES == sizeof(struct nbd_wire_option_reply), "option reply");
 _Static_assert(WIRE_EXPORT_NAME_BYTES == sizeof(struct nbd_wire_export_name), "export name");
+_Static_assert(WIRE_OLDSTYLE_BYTES == sizeof(struct nbd_wire_oldstyle), "oldstyle");
 _Static_assert(WIRE_INFO_EXPORT_BYTES == sizeof(struct nbd_wire_info_export), "info export");
 _Static_assert(WIRE_INFO_BLOCK_SIZE_BYTES == sizeof(struct nbd_wire_info_block_size), "info size");
 _Static_assert(WIRE_REQUEST_BYTES == sizeof(struct nbd_wire_request), "request");
@@ -279,6 +280,18 @@ size_t wire_put_export_name(uint8_t *buf, const struct wire_export *export)
 	struct nbd_wire_export_name wire = {
 		.size = htobe64(export->size_bytes),
 		.flags = htobe16(export->flags),
+	};
+
+	return put(buf, &wire, sizeof(wire));
+}
+
+size_t wire_put_oldstyle(uint8_t *buf, const struct wire_export *export)
+{
+	struct nbd_wire_oldstyle wire = {
+		.magic = htobe64(NBD_MAGIC),
+		.client_magic = htobe64(NBD_OLDSTYLE_MAGIC),
+		.size = htobe64(export->size_bytes),
+		.flags = htobe32(export->flags),
 	};
 
 	return put(buf, &wire, sizeof(wire));

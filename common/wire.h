@@ -22,6 +22,7 @@ enum {
 	WIRE_OPTION_BYTES = 16,
 	WIRE_OPTION_REPLY_BYTES = 20,
 	WIRE_EXPORT_NAME_BYTES = 10,
+	WIRE_OLDSTYLE_BYTES = 152,
 	WIRE_INFO_EXPORT_BYTES = 12,
 	WIRE_INFO_BLOCK_SIZE_BYTES = 14,
 	WIRE_REQUEST_BYTES = 28,
@@ -138,6 +139,9 @@ int wire_get_server(const uint8_t *buf, size_t length, struct wire_string *ret_n
 /* Answer to NBD_OPT_EXPORT_NAME, without the zeroes that may follow it. */
 size_t wire_put_export_name(uint8_t *buf, const struct wire_export *export);
 void wire_get_export_name(const uint8_t buf[WIRE_EXPORT_NAME_BYTES], struct wire_export *ret);
+
+/* "Oldstyle negotiation": the whole of it. */
+size_t wire_put_oldstyle(uint8_t *buf, const struct wire_export *export);
 
 /* Data of NBD_REP_INFO begins with its type. */
 int wire_get_info_type(const uint8_t *buf, size_t length, uint16_t *ret_type);

@@ -179,7 +179,8 @@ static void mistakes_are_named(void **state)
 		const char *text, *message;
 	} rows[] = {
 		{"[generic]\nfoo = 1\n", "config:2: unknown key foo in [generic]; nbd-server(5)"},
-		{"[a]\nexportname = x\nport = 1\n", "config:3: port is not implemented"},
+		{"[a]\nexportname = x\nport = 1\n",
+		 "config:3: port is not implemented without oldstyle = true"},
 		{"[a]\nexportname = x\nbar = 1\n", "config:3: unknown key bar in the section"},
 		{"[a]\nexportname = x\nreadonly = yes\n",
 		 "config:3: readonly = yes: must be true or"},
@@ -194,6 +195,9 @@ static void mistakes_are_named(void **state)
 		{"[a]\nexportname = x\n[a]\nexportname = y\n",
 		 "config:3: section [a] is here a sec"},
 		{"port = 1\n", "config:1: port is outside of a section"},
+		{"[generic]\noldstyle = true\n[a/*]\nexportname = x\nport = 2000\n",
+		 "config:3: section [a/*] has a port, where nobody could say"},
+		{"[a]\nport = x\n", "config:2: port = x: must be a port"},
 		{"[generic]\nport = 65536\n", "config:2: port = 65536: must be a port"},
 		{"[generic]\nmax_threads = 65\n",
 		 "max_threads = 65: must be a number from 0 to 64"},

@@ -124,6 +124,17 @@ static int generic_port(struct reader *reader, const struct rule *rule, const ch
 	return 0;
 }
 
+static int export_port(struct reader *reader, const struct rule *rule, const char *value)
+{
+	struct export_settings *set = &reader->export->set;
+
+	if (port_parse(value, &set->oldstyle_port) < 0)
+		return mistake(reader, "%s = %s: must be a port (0 to 65535)", rule->key, value);
+	set->is_oldstyle = true;
+	reader->export->port_line = reader->line;
+	return 0;
+}
+
 static int take_socket(struct reader *reader, const struct rule *rule, const char *value,
 		       char **path)
 {
@@ -316,7 +327,7 @@ static const struct rule generic_rules[] = {
 	{"keyfile", refuse, 0, NO_TLS},
 	{"listenaddr", generic_listen, 0, NULL},
 	{"max_threads", generic_threads, 0, NULL},
-	{"oldstyle", refuse_true, 0, "clients have to speak the newstyle protocol (nbd 2.9.17)"},
+	{"oldstyle", generic_bool, offsetof(struct config, oldstyle), NULL},
 	{"port", generic_port, 0, NULL},
 	{"splice", warn, 0, "the server uses splice(2) where it saves a copy"},
 	{"statussock", generic_status, 0, NULL},
@@ -345,7 +356,7 @@ static const struct rule export_rules[] = {
 	{"maxconnections", export_number, offsetof(struct export_settings, max_connections), NULL},
 	{"multifile", refuse_true, 0, "join the files to one"},
 	{"per_client", export_per_client, 0, NULL},
-	{"port", refuse, 0, "set it in [generic], for all exports"},
+	{"port", export_port, 0, NULL},
 	{"postrun", refuse, 0, NO_RUN},
 	{"prerun", refuse, 0, NO_RUN},
 	{"quota", export_size, offsetof(struct export_settings, quota_bytes), NULL},
@@ -560,6 +571,8 @@ static const char *check_section(const struct export_settings *set)
 		return "has direct = true: all layers read their image through the page cache";
 	if (!is_per_client && (set->quota_bytes || set->expire_s || set->sparse))
 		return "has quota, expire or sparse, which need per_client";
+	if (set->is_oldstyle && export_is_pattern(set->name))
+		return "has a port, where nobody could say who he is: give each machine a section";
 	if (is_per_client && set->exclusive == EXCLUSIVE_OFF)
 		return "has exclusive = false: what is per_client can have one machine only";
 	if (set->generation && !set->readonly)
@@ -579,6 +592,12 @@ static int check_exports(const struct config *config)
 		const struct export_request *export = &config->exports[i];
 		const char *wrong = check_section(&export->set);
 
+		if (export->set.is_oldstyle && !config->oldstyle) {
+			log_line("%s:%u: port is not implemented without oldstyle = true in "
+				 "[generic]; the port of all other exports is set there",
+				 export->file, export->port_line);
+			r = -EINVAL;
+		}
 		if (!wrong)
 			continue;
 		log_line("%s:%u: section [%s] %s", export->file, export->line, export->set.name,
@@ -586,6 +605,25 @@ static int check_exports(const struct config *config)
 		r = -EINVAL;
 	}
 	return r;
+}
+
+/* PORT NAME, a line for each. -ENOMEM. */
+static int note_oldstyle(struct config *config)
+{
+	for (size_t i = 0; i < config->export_count; i++) {
+		const struct export_settings *set = &config->exports[i].set;
+		char *before = config->oldstyle_ports;
+
+		if (!set->is_oldstyle)
+			continue;
+		if (asprintf(&config->oldstyle_ports, "%s%u %s\n", before ?: "", set->oldstyle_port,
+			     set->name) < 0) {
+			config->oldstyle_ports = before;
+			return -ENOMEM;
+		}
+		free(before);
+	}
+	return 0;
 }
 
 int config_read(const char *path, struct config *ret)
@@ -598,6 +636,8 @@ int config_read(const char *path, struct config *ret)
 		r = read_directory(config.include_dir, &config);
 	if (!r)
 		r = check_exports(&config);
+	if (!r)
+		r = note_oldstyle(&config);
 	if (r < 0) {
 		config_free(&config);
 		return r;
@@ -621,5 +661,6 @@ void config_free(struct config *config)
 	free(config->include_dir);
 	free(config->unix_path);
 	free(config->status_path);
+	free(config->oldstyle_ports);
 	*config = (struct config){0};
 }

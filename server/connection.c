@@ -50,7 +50,21 @@ void connection_schedule(struct connection *connection)
 	TAILQ_INSERT_TAIL(&connection->server->runnable, connection, runnable);
 }
 
-int connection_open(struct server *server, int fd, const char *peer)
+static void begin_handshake(struct connection *connection, const char *oldstyle_name)
+{
+	struct negotiation *n = connection->negotiation;
+	const struct export_table *exports = &connection->server->exports;
+
+	if (!oldstyle_name)
+		negotiate_start(n, exports, connection->peer);
+	else if (negotiate_start_oldstyle(n, exports, connection->peer, oldstyle_name) < 0) {
+		connection_close(connection, n->why);
+		return;
+	}
+	connection_schedule(connection);
+}
+
+int connection_open(struct server *server, int fd, const char *peer, const char *oldstyle_name)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 	int r = -ENOMEM;
@@ -72,13 +86,12 @@ int connection_open(struct server *server, int fd, const char *peer)
 	connection->server = server;
 	TAILQ_INIT(&connection->replies);
 	snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
-	negotiate_start(connection->negotiation, &server->exports, connection->peer);
 	connection->deadline_ms = server_now_ms() + HANDSHAKE_TIMEOUT_MS;
 	TAILQ_INSERT_TAIL(&server->connections, connection, all);
 	TAILQ_INSERT_TAIL(&server->handshakes, connection, timed);
 	server->connection_count++;
 	server->handshake_count++;
-	connection_schedule(connection);
+	begin_handshake(connection, oldstyle_name);
 	return 0;
 err_negotiation:
 	free(connection->negotiation);

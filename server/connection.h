@@ -161,10 +161,10 @@ struct connection {
 /* connection.c */
 
 /*
- * Takes fd over and begins the handshake. peer is the address for messages.
- * -errno: fd is closed.
+ * Takes fd over and begins the handshake: newstyle, or, with the name of an export, an
+ * oldstyle one for that. peer is the address for messages. -errno: fd is closed.
  */
-int connection_open(struct server *server, int fd, const char *peer);
+int connection_open(struct server *server, int fd, const char *peer, const char *oldstyle_name);
 
 /* Closes the socket now; replies that were not sent are lost. why is for the log, NULL: silent. */
 void connection_close(struct connection *connection, const char *why);

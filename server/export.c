@@ -73,7 +73,7 @@ static uint16_t transmission_flags(const struct export_settings *set)
 	return flags | NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
 }
 
-static bool is_pattern(const char *name)
+bool export_is_pattern(const char *name)
 {
 	const char *slash = strchr(name, '/');
 
@@ -147,7 +147,7 @@ struct export *export_make(struct export_settings *settings)
 	export->direct_fd = -1;
 	export->folder_fd = -1;
 	export->flags = transmission_flags(settings);
-	export->any_identity = is_pattern(settings->name);
+	export->any_identity = export_is_pattern(settings->name);
 	TAILQ_INIT(&export->attached);
 	*settings = (struct export_settings){0};
 	return export;

@@ -105,6 +105,8 @@ struct export_settings {
 	unsigned int expire_s;	  /* a machine's file is removed when unused so long; 0: never */
 	bool sparse;		  /* PER_CLIENT_SWAP: the file reserves no space */
 	bool direct;		  /* past the page cache, what is whole pages */
+	bool is_oldstyle;	  /* it is served on oldstyle_port too, by an oldstyle handshake */
+	uint16_t oldstyle_port;
 	bool readonly, flush, fua, trim, rotational, sync;
 };
 
@@ -226,6 +228,9 @@ int export_open_file(struct export *export, char *why, size_t why_size);
 /* Takes export over; -EEXIST when the name is taken, -ENOMEM. */
 int export_table_add(struct export_table *table, struct export *export);
 struct export *export_find(const struct export_table *table, const char *name, size_t length);
+
+/* NAME/"*", whose clients say who they are. */
+bool export_is_pattern(const char *name);
 
 /*
  * The export that a client means by name: the section of that name, or NAME/"*" when

@@ -63,8 +63,10 @@ bool listen_was_answered(int fd, unsigned int within_ms)
 	return info.tcpi_last_ack_recv < within_ms || info.tcpi_last_data_recv < within_ms;
 }
 
-static void welcome(struct server *server, int fd, const struct sockaddr *address, socklen_t length)
+static void welcome(const struct listener *listener, int fd, const struct sockaddr *address,
+		    socklen_t length)
 {
+	struct server *server = listener->server;
 	char peer[PEER_BYTES];
 	int r;
 
@@ -80,7 +82,7 @@ static void welcome(struct server *server, int fd, const struct sockaddr *addres
 	if (server->handshake_count >= HANDSHAKES_MAX)
 		connection_close(TAILQ_FIRST(&server->handshakes) ?: TAILQ_FIRST(&server->claims),
 				 "gave way: too many unfinished handshakes");
-	r = connection_open(server, fd, peer);
+	r = connection_open(server, fd, peer, listener->oldstyle_name);
 	if (r < 0)
 		log_line("%s: refused: %s", peer, strerror(-r));
 }
@@ -130,7 +132,7 @@ static void on_ready(struct watch *watch, unsigned int events)
 			continue;
 		}
 		tune(fd);
-		welcome(server, fd, (struct sockaddr *)&address, length);
+		welcome(listener, fd, (struct sockaddr *)&address, length);
 	}
 }
 
@@ -165,7 +167,8 @@ static void use_port_of(int fd, struct addrinfo *info)
 		((struct sockaddr_in *)&address)->sin_port;
 }
 
-static int add_listener(struct server *server, int fd, char *path)
+/* Takes path over; copies oldstyle_name. */
+static int add_listener(struct server *server, int fd, char *path, const char *oldstyle_name)
 {
 	struct listener *listener;
 	int r;
@@ -173,7 +176,14 @@ static int add_listener(struct server *server, int fd, char *path)
 	if (server->listener_count == LISTENERS_MAX)
 		return -E2BIG;
 	listener = &server->listeners[server->listener_count];
-	*listener = (struct listener){{fd, LOOP_READ, on_ready}, server, false, path};
+	*listener = (struct listener){
+		.watch = {fd, LOOP_READ, on_ready},
+		.server = server,
+		.path = path,
+		.oldstyle_name = oldstyle_name ? strdup(oldstyle_name) : NULL,
+	};
+	if (oldstyle_name && !listener->oldstyle_name)
+		return -ENOMEM;
 	r = loop_watch(server->loop, &listener->watch);
 	if (!r)
 		server->listener_count++;
@@ -197,7 +207,8 @@ static struct addrinfo *resolve(const struct listen_address *address)
 	return list;
 }
 
-void listen_open(struct server *server, const struct listen_address *address)
+void listen_open(struct server *server, const struct listen_address *address,
+		 const char *oldstyle_name)
 {
 	struct addrinfo *list = resolve(address);
 	int r = 0, first = -1;
@@ -213,7 +224,7 @@ void listen_open(struct server *server, const struct listen_address *address)
 			r = fd;
 			continue;
 		}
-		r = fd < 0 ? fd : add_listener(server, fd, NULL);
+		r = fd < 0 ? fd : add_listener(server, fd, NULL, oldstyle_name);
 		if (r < 0)
 			break;
 		first = fd;
@@ -268,7 +279,7 @@ static void listen_on_path(struct server *server, const char *path, mode_t mode)
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	remove_stale(&address);
 	fd = open_unix(&address, mode);
-	r = fd < 0 ? fd : copy ? add_listener(server, fd, copy) : -ENOMEM;
+	r = fd < 0 ? fd : copy ? add_listener(server, fd, copy, NULL) : -ENOMEM;
 	if (r < 0)
 		die(1, "%s: cannot listen: %s", path, strerror(-r));
 }
@@ -310,7 +321,7 @@ void listen_inherit(struct server *server, int count)
 		if (!r && (ioctl(fd, FIONBIO, &(int){1}) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0))
 			r = -errno;
 		if (!r)
-			r = add_listener(server, fd, NULL);
+			r = add_listener(server, fd, NULL, NULL);
 		if (r < 0)
 			die(1, "LISTEN_FDS=%d: descriptor %d: %s", count, fd,
 			    r == -EINVAL ? "must be a listening stream socket" : strerror(-r));
@@ -327,19 +338,24 @@ static void announce_unix(const struct sockaddr_un *address)
 void listen_announce(const struct server *server)
 {
 	for (unsigned int i = 0; i < server->listener_count; i++) {
+		const struct listener *listener = &server->listeners[i];
 		struct sockaddr_storage address;
 		socklen_t length = sizeof(address);
 		char text[80];
 
-		if (server->listeners[i].is_status)
+		if (listener->is_status)
 			continue;
-		getsockname(server->listeners[i].watch.fd, (struct sockaddr *)&address, &length);
+		getsockname(listener->watch.fd, (struct sockaddr *)&address, &length);
 		if (address.ss_family == AF_UNIX) {
 			announce_unix((struct sockaddr_un *)&address);
 			continue;
 		}
 		address_format((struct sockaddr *)&address, length, text, sizeof(text));
-		log_line("ready: listening on %s", text);
+		if (listener->oldstyle_name)
+			log_line("ready: listening on %s, oldstyle, for export \"%s\"", text,
+				 listener->oldstyle_name);
+		else
+			log_line("ready: listening on %s", text);
 	}
 }
 
@@ -351,6 +367,7 @@ void listen_stop(struct server *server)
 		if (server->listeners[i].path)
 			unlink(server->listeners[i].path);
 		free(server->listeners[i].path);
+		free(server->listeners[i].oldstyle_name);
 	}
 	server->listener_count = 0;
 	server->accept_again_ms = 0;

@@ -222,7 +222,8 @@ static bool same_listeners(const struct config *a, const struct config *b)
 {
 	if (a->listen_count != b->listen_count || a->port != b->port ||
 	    a->dual_listen != b->dual_listen || !same_text(a->unix_path, b->unix_path) ||
-	    !same_text(a->status_path, b->status_path))
+	    !same_text(a->status_path, b->status_path) ||
+	    !same_text(a->oldstyle_ports, b->oldstyle_ports))
 		return false;
 	for (unsigned int i = 0; i < a->listen_count; i++) {
 		if (strcmp(a->listen[i].host, b->listen[i].host) != 0)

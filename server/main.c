@@ -115,7 +115,7 @@ static void open_listeners(const struct options *options, const struct config *c
 	if (unix_path && unix_only)
 		return;
 	if (options->listen_given) {
-		listen_open(&server, &options->listen);
+		listen_open(&server, &options->listen, NULL);
 		return;
 	}
 	for (unsigned int i = 0; i < config->listen_count; i++) {
@@ -123,10 +123,30 @@ static void open_listeners(const struct options *options, const struct config *c
 
 		if (options->port_given)
 			address.port = options->port;
-		listen_open(&server, &address);
+		listen_open(&server, &address, NULL);
 	}
 	if (!config->listen_count)
-		listen_open(&server, &all);
+		listen_open(&server, &all, NULL);
+}
+
+/* Exports that have a port of their own, on the addresses of the configuration. */
+static void open_oldstyle_listeners(const struct config *config)
+{
+	for (size_t i = 0; i < config->export_count; i++) {
+		const struct export_settings *set = &config->exports[i].set;
+		struct listen_address all = {"", set->oldstyle_port};
+
+		if (!set->is_oldstyle)
+			continue;
+		for (unsigned int j = 0; j < config->listen_count; j++) {
+			struct listen_address address = config->listen[j];
+
+			address.port = set->oldstyle_port;
+			listen_open(&server, &address, set->name);
+		}
+		if (!config->listen_count)
+			listen_open(&server, &all, set->name);
+	}
 }
 
 /* FILE of the command line is the default export. */
@@ -193,7 +213,7 @@ static void begin_service(const struct options *options, int pid_fd)
 		daemon_write_pid(pid_fd);
 	if (options->inetd) {
 		server.one_client = true;
-		if (connection_open(&server, STDIN_FILENO, "standard input") < 0)
+		if (connection_open(&server, STDIN_FILENO, "standard input", NULL) < 0)
 			die(1, "standard input: not a connection");
 	}
 	listen_announce(&server);
@@ -229,6 +249,8 @@ int main(int argc, char **argv)
 		listen_inherit(&server, inherited);
 	else if (!options.inetd)
 		open_listeners(&options, &config);
+	if (!inherited && !options.inetd)
+		open_oldstyle_listeners(&config);
 	if (options.status_path || config.status_path)
 		listen_open_status(&server, options.status_path ?: config.status_path);
 	if (options.pid_path)

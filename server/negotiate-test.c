@@ -501,6 +501,34 @@ static void an_identity_is_fit_for_a_file_name(void **state)
 	assert_false(export_is_identity(text, IDENTITY_MAX_BYTES + 1));
 }
 
+static void oldstyle_is_one_answer(void **state)
+{
+	static const uint8_t wanted[24] = "NBDMAGIC\x00\x00\x42\x02\x81\x86\x12\x53\0\0\0\0\0\x10";
+	static const uint8_t zeroes[124];
+
+	(void)state;
+	sent_bytes = got_bytes = got_taken = 0;
+	assert_int_equal(negotiate_start_oldstyle(&n, &table, "192.0.2.1:4321", "any/root"), 0);
+	assert_int_equal(n.state, NEGOTIATE_CLAIM);
+	assert_int_equal(n.out_have, 0);
+	assert_ptr_equal(n.export, &root2);
+	root2.flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH;
+	negotiate_grant(&n);
+	assert_int_equal(n.state, NEGOTIATE_READY);
+	collect();
+	assert_int_equal(got_bytes, 152);
+	assert_memory_equal(got, wanted, sizeof(wanted));
+	assert_memory_equal(got + 24, "\0\0\0\5", 4);
+	assert_memory_equal(got + 28, zeroes, sizeof(zeroes));
+
+	assert_int_equal(negotiate_start_oldstyle(&n, &table, "192.0.2.1:4321", "none"), -ENOENT);
+	assert_string_equal(n.why, "export not found");
+	assert_int_equal(negotiate_start_oldstyle(&n, &table, "192.0.2.1:4321", "any/root"), 0);
+	assert_int_equal(negotiate_refuse(&n, NBD_REP_ERR_POLICY, "in use"), -EACCES);
+	assert_string_equal(n.why, "in use");
+	assert_int_equal(n.out_have, 0);
+}
+
 static void nonsense_ends_the_connection(void **state)
 {
 	struct wire_option too_long = {NBD_OPT_GO, UINT32_MAX};
@@ -561,6 +589,7 @@ int main(void)
 		cmocka_unit_test(a_claim_is_granted_or_refused),
 		cmocka_unit_test(identities_choose_their_section),
 		cmocka_unit_test(an_identity_is_fit_for_a_file_name),
+		cmocka_unit_test(oldstyle_is_one_answer),
 		cmocka_unit_test(nonsense_ends_the_connection),
 		cmocka_unit_test(noise_is_survived),
 	};

@@ -2,7 +2,8 @@
 /*
  * The newstyle handshake, server side ("Handshake phase" of the specification).
  * Bytes of a client enter, answers and at last an export leave. One function per
- * option. INFO and GO are one function, so that they tell the same.
+ * option. INFO and GO are one function, so that they tell the same. An oldstyle handshake
+ * is an EXPORT_NAME that the client did not have to send.
  */
 #include "server/negotiate.h"
 
@@ -121,6 +122,13 @@ static void put_export_name(struct negotiation *n)
 	}
 }
 
+static void put_oldstyle(struct negotiation *n)
+{
+	struct wire_export answer = {n->export->size_bytes, negotiate_flags(n, n->export)};
+
+	n->out_have += wire_put_oldstyle(out_end(n), &answer);
+}
+
 static int opt_abort(struct negotiation *n)
 {
 	put_reply(n, NBD_REP_ACK, 0);
@@ -231,7 +239,9 @@ void negotiate_grant(struct negotiation *n)
 {
 	struct wire_go go;
 
-	if (n->option.option == NBD_OPT_EXPORT_NAME) {
+	if (n->is_oldstyle) {
+		put_oldstyle(n);
+	} else if (n->option.option == NBD_OPT_EXPORT_NAME) {
 		put_export_name(n);
 	} else {
 		wire_get_go(n->in, n->option.length, &go); /* opt_go() has checked it */
@@ -462,12 +472,28 @@ void negotiate_sent(struct negotiation *n)
 		put_list(n);
 }
 
-void negotiate_start(struct negotiation *n, const struct export_table *exports, const char *peer)
+static void begin(struct negotiation *n, const struct export_table *exports, const char *peer)
 {
 	/* in and out are left as they are: a page that is not touched costs nothing. */
 	memset(n, 0, offsetof(struct negotiation, in));
 	n->exports = exports;
 	n->peer = peer;
+}
+
+int negotiate_start_oldstyle(struct negotiation *n, const struct export_table *exports,
+			     const char *peer, const char *name)
+{
+	begin(n, exports, peer);
+	n->is_oldstyle = true;
+	n->option.option = NBD_OPT_EXPORT_NAME;
+	if (!name_export(n, (struct wire_string){name, (uint32_t)strlen(name)}))
+		return fail(n, -ENOENT, "export not found");
+	return 0;
+}
+
+void negotiate_start(struct negotiation *n, const struct export_table *exports, const char *peer)
+{
+	begin(n, exports, peer);
 	n->in_want = WIRE_CLIENT_FLAGS_BYTES;
 	n->out_have = wire_put_greeting(n->out, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The newstyle handshake as a machine that takes bytes and gives bytes; it knows
- * no sockets. Lives from accept to transmission.
+ * The handshake as a machine that takes bytes and gives bytes; it knows no sockets. Lives from
+ * accept to transmission.
  */
 #ifndef SERVER_NEGOTIATE_H
 #define SERVER_NEGOTIATE_H
@@ -41,6 +41,7 @@ struct negotiation {
 	const struct export_table *exports;
 	const char *peer; /* address_format(); what may not see an export does not find it */
 	enum negotiate_state state;
+	bool is_oldstyle; /* one answer, without a question */
 	bool no_zeroes;
 	bool structured;	       /* the client asked for structured replies */
 	struct export *context_export; /* that base:allocation was set for; NULL: none */
@@ -64,6 +65,13 @@ struct negotiation {
 
 /* Puts the greeting in out. */
 void negotiate_start(struct negotiation *n, const struct export_table *exports, const char *peer);
+
+/*
+ * An oldstyle handshake, in which the client gets the export called name; goes on in
+ * NEGOTIATE_CLAIM. -ENOENT: there is no such export for it (n->why).
+ */
+int negotiate_start_oldstyle(struct negotiation *n, const struct export_table *exports,
+			     const char *peer, const char *name);
 
 /*
  * Takes up to length bytes from the client and returns how many; fewer when out

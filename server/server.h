@@ -23,7 +23,7 @@ enum {
 	HANDSHAKES_MAX = 512, /* beyond it the oldest one gives way */
 	CONNECTIONS_MAX_DEFAULT = 4096,
 	STORAGE_THREADS_DEFAULT = 4,
-	LISTENERS_MAX = 16,
+	LISTENERS_MAX = 64,
 	UNIX_PATH_MAX_BYTES = 107, /* sockaddr_un, with its NUL */
 	TEXT_MAX = 512,		   /* of a message part */
 	SWAP_MIN_BYTES = 64 << 10,
@@ -57,8 +57,8 @@ int time_parse(const char *text, unsigned int *ret_s);
 
 struct export_request {
 	struct export_settings set;
-	unsigned int line;
-	const char *file; /* for messages; stays valid with the config */
+	unsigned int line, port_line; /* of the section, and of its port */
+	const char *file;	      /* for messages; stays valid with the config */
 };
 
 struct config {
@@ -70,6 +70,8 @@ struct config {
 	char *status_path; /* of the socket of --status; NULL: none */
 	bool dual_listen;  /* on TCP too when there is a unix_path */
 	bool allow_list;
+	bool oldstyle;	      /* exports may have a port of their own */
+	char *oldstyle_ports; /* all of them as text, which outlives the settings; NULL: none */
 	unsigned int storage_threads;
 	char *user, *group;
 	char *include_dir;
@@ -157,8 +159,9 @@ void options_parse(int argc, char **argv, struct options *ret);
 struct listener {
 	struct watch watch; /* first: watch and listener are one address */
 	struct server *server;
-	bool is_status; /* for --status, not for clients */
-	char *path;	/* of a unix socket that is removed at the end; else NULL */
+	bool is_status;	     /* for --status, not for clients */
+	char *path;	     /* of a unix socket that is removed at the end; else NULL */
+	char *oldstyle_name; /* of the export that whoever connects here gets; else NULL */
 };
 
 /* Since the start. */
@@ -230,8 +233,12 @@ void listen_probe(int fd);
 /* Whether one came within the last milliseconds; true for what is not TCP. Ends the probe. */
 bool listen_was_answered(int fd, unsigned int within_ms);
 
-/* Opens the sockets of address and watches them; dies with a message when it cannot. */
-void listen_open(struct server *server, const struct listen_address *address);
+/*
+ * Opens the sockets of address and watches them; dies with a message when it cannot. With a
+ * name, those who connect there get that export by an oldstyle handshake.
+ */
+void listen_open(struct server *server, const struct listen_address *address,
+		 const char *oldstyle_name);
 
 /*
  * The same for a unix socket; a socket file that nobody listens on any more is replaced.

@@ -84,7 +84,7 @@ static void connect_client(struct testbed *bed)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	setsockopt(fds[0], SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-	assert_int_equal(connection_open(&bed->server, fds[1], "test"), 0);
+	assert_int_equal(connection_open(&bed->server, fds[1], "test", NULL), 0);
 	bed->clients[bed->client_count++] = fds[0];
 }
 
@@ -104,7 +104,7 @@ void testbed_start(struct testbed *bed, uint64_t size_bytes, unsigned int client
 	assert_int_equal(server_start(&bed->server, bed->storage_threads), 0);
 	bed->server.connections_max = bed->connections_max ?: TESTBED_CLIENTS_MAX;
 	if (bed->on_tcp)
-		listen_open(&bed->server, &(struct listen_address){"127.0.0.1", 0});
+		listen_open(&bed->server, &(struct listen_address){"127.0.0.1", 0}, NULL);
 	bed->server.exports.allow_list = true;
 	open_export(bed, size_bytes);
 	while (bed->client_count < client_count)

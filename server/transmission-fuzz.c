@@ -115,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	put(buffer, &used, data + 1, size - 1);
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0 ||
 	    write(fds[0], buffer, used) != (ssize_t)used || shutdown(fds[0], SHUT_WR) < 0 ||
-	    connection_open(&server, fds[1], "fuzz") < 0 ||
+	    connection_open(&server, fds[1], "fuzz", NULL) < 0 ||
 	    pthread_create(&reader, NULL, read_to_the_end, &fds[0]) != 0)
 		abort();
 	if (server_run(&server) < 0 || server.connection_count ||
