@@ -232,6 +232,27 @@ static bool is_for_one_machine(const struct export *export)
 	       (export->set.exclusive == EXCLUSIVE_MACHINE && !export->set.readonly);
 }
 
+static bool is_of_boot(const struct connection *connection, const struct export *export)
+{
+	return !connection->boot || !strcmp(connection->boot, export->boot);
+}
+
+/* The machine has booted anew: what it had before ends, and is closed; then it is made anew. */
+static int end_boot(const struct connection *connection, struct export *export, char *why)
+{
+	char fenced_why[PEER_BYTES + 32];
+
+	if (atomic_load(&export->flush_error)) {
+		snprintf(why, REFUSAL_BYTES,
+			 "what it had before could not be flushed; the server has to be restarted");
+		return -EBUSY;
+	}
+	snprintf(fenced_why, sizeof(fenced_why), "fenced: %s has booted anew", connection->peer);
+	close_oldest(export, 1, fenced_why);
+	connection->server->export_left = true;
+	return -EAGAIN;
+}
+
 /* 0: connection may use export; -EAGAIN: not yet; -errno with the reason in why. */
 static int claim(struct connection *connection, struct export *export, char *why)
 {
@@ -243,6 +264,8 @@ static int claim(struct connection *connection, struct export *export, char *why
 		r = check_hold(connection, export, why);
 	if (r < 0)
 		return r;
+	if (!is_of_boot(connection, export))
+		return end_boot(connection, export, why);
 	if (export->set.exclusive == EXCLUSIVE_ON) {
 		fence(connection, export);
 	} else if (export->set.max_connections &&
@@ -255,21 +278,54 @@ static int claim(struct connection *connection, struct export *export, char *why
 	return !export->set.readonly && is_unfinished(connection->server, export) ? -EAGAIN : 0;
 }
 
+/* IDENTITY/BOOT; the part that is missing has no bytes. */
+static void split_boot(struct wire_string *identity, struct wire_string *ret_boot)
+{
+	const char *slash = identity->bytes ? memchr(identity->bytes, '/', identity->length) : NULL;
+	uint32_t length = slash ? (uint32_t)(slash - identity->bytes) : identity->length;
+
+	*ret_boot = (struct wire_string){0};
+	if (slash)
+		*ret_boot = (struct wire_string){slash + 1, identity->length - length - 1};
+	identity->length = length;
+}
+
+static int take_boot(struct connection *connection, struct wire_string boot, char *why)
+{
+	if (!boot.bytes || !export_is_identity(boot.bytes, boot.length)) {
+		snprintf(why, REFUSAL_BYTES,
+			 "the name must end in who you are and in what each of your boots has of "
+			 "its own: IDENTITY/BOOT, BOOT of 1 to %d letters, digits and : . _ -",
+			 IDENTITY_MAX_BYTES);
+		return -EINVAL;
+	}
+	connection->boot = strndup(boot.bytes, boot.length);
+	if (connection->boot)
+		return 0;
+	snprintf(why, REFUSAL_BYTES, "the server is out of memory");
+	return -ENOMEM;
+}
+
 static int take_identity(struct connection *connection, char *why)
 {
 	const struct negotiation *n = connection->negotiation;
-	struct wire_string identity = n->identity;
+	bool wants_boot = n->export->set.keep == KEEP_BOOT;
+	struct wire_string identity = n->identity, boot;
 
 	if (connection->identity || (!n->export->any_identity && !n->export->set.per_client))
 		return 0;
 	if (!n->export->any_identity)
 		identity = address_of(connection->peer);
+	if (wants_boot)
+		split_boot(&identity, &boot);
 	if (!identity.bytes || !export_is_identity(identity.bytes, identity.length)) {
 		snprintf(why, REFUSAL_BYTES,
 			 "the name must end in who you are: 1 to %d letters, digits and : . _ -",
 			 IDENTITY_MAX_BYTES);
 		return -EINVAL;
 	}
+	if (wants_boot && take_boot(connection, boot, why) < 0)
+		return -EINVAL;
 	connection->identity = strndup(identity.bytes, identity.length);
 	if (connection->identity)
 		return 0;
@@ -286,15 +342,16 @@ static void wake(void *arg)
 }
 
 /* The export itself, or the client's own one of a section that has one for each. */
-static int find_export(struct connection *connection, struct export **ret, char *why)
+static int find_export(struct connection *connection, bool is_info, struct export **ret, char *why)
 {
 	struct export *export = connection->negotiation->export;
 
 	*ret = export;
 	if (!export->set.per_client)
 		return 0;
-	return per_client_find(export, connection->server->storage, connection->identity, wake,
-			       connection->server, ret, why, REFUSAL_BYTES);
+	return per_client_find(export, connection->server->storage, connection->identity,
+			       is_info ? NULL : connection->boot, wake, connection->server, ret,
+			       why, REFUSAL_BYTES);
 }
 
 static void take_hold(const struct connection *connection, struct export *export)
@@ -322,7 +379,9 @@ static void attach(struct connection *connection, struct export *export)
 static void forget_identity(struct connection *connection)
 {
 	free(connection->identity);
+	free(connection->boot);
 	connection->identity = NULL;
+	connection->boot = NULL;
 }
 
 static int refuse(struct connection *connection, int error, const char *why)
@@ -380,7 +439,7 @@ int claim_answer(struct connection *connection)
 	}
 	r = take_identity(connection, why);
 	if (!r)
-		r = find_export(connection, &export, why);
+		r = find_export(connection, is_info, &export, why);
 	if (!r && !is_info)
 		r = claim(connection, export, why);
 	set_claiming(connection, r == -EAGAIN);

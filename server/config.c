@@ -267,6 +267,16 @@ static int export_per_client(struct reader *reader, const struct rule *rule, con
 	return 0;
 }
 
+static int export_keep(struct reader *reader, const struct rule *rule, const char *value)
+{
+	struct export_settings *set = &reader->export->set;
+
+	if (strcmp(value, "always") != 0 && strcmp(value, "boot") != 0)
+		return mistake(reader, "%s = %s: must be always or boot", rule->key, value);
+	set->keep = !strcmp(value, "boot") ? KEEP_BOOT : KEEP_ALWAYS;
+	return 0;
+}
+
 static int export_number(struct reader *reader, const struct rule *rule, const char *value)
 {
 	return parse_number(reader, rule, value, INT32_MAX, export_field(reader, rule));
@@ -352,6 +362,7 @@ static const struct rule export_rules[] = {
 	{"fua", export_bool, offsetof(struct export_settings, fua), NULL},
 	{"generation", export_generation, 0, NULL},
 	{"hold", export_time, offsetof(struct export_settings, hold_s), NULL},
+	{"keep", export_keep, 0, NULL},
 	{"listenaddr", refuse, 0, "set it in [generic], for all exports"},
 	{"maxconnections", export_number, offsetof(struct export_settings, max_connections), NULL},
 	{"multifile", refuse_true, 0, "join the files to one"},
@@ -571,6 +582,8 @@ static const char *check_section(const struct export_settings *set)
 		return "has direct = true: all layers read their image through the page cache";
 	if (!is_per_client && (set->quota_bytes || set->expire_s || set->sparse))
 		return "has quota, expire or sparse, which need per_client";
+	if (set->keep == KEEP_BOOT && (!is_per_client || !export_is_pattern(set->name)))
+		return "has keep = boot, which needs per_client and a name that ends in /*";
 	if (set->is_oldstyle && export_is_pattern(set->name))
 		return "has a port, where nobody could say who he is: give each machine a section";
 	if (is_per_client && set->exclusive == EXCLUSIVE_OFF)

@@ -135,6 +135,7 @@ struct connection {
 	uint8_t header[WIRE_REQUEST_BYTES];
 	char peer[PEER_BYTES];
 	char *identity; /* what its export name says, where the section is NAME/"*"; else NULL */
+	char *boot;	/* and which boot of that machine it is, where the section wants to know */
 	time_t attached_s;
 	TAILQ_ENTRY(connection) sharing;  /* export.attached */
 	TAILQ_ENTRY(connection) all;	  /* server.connections */

@@ -82,6 +82,11 @@ enum per_client {
 	PER_CLIENT_COW,	 /* one image, and a writable layer for each machine */
 };
 
+enum keep {
+	KEEP_ALWAYS,
+	KEEP_BOOT, /* PER_CLIENT: a machine that has booted anew begins anew */
+};
+
 enum exclusive {
 	EXCLUSIVE_MACHINE, /* one machine at a time when writable, with any number of connections */
 	EXCLUSIVE_OFF,	   /* everybody */
@@ -99,6 +104,7 @@ struct export_settings {
 	enum exclusive exclusive;
 	unsigned int hold_s; /* EXCLUSIVE_ON: kept for a holder whose connection was lost */
 	enum per_client per_client;
+	enum keep keep;
 	struct allow_list *allow; /* NULL: everybody */
 	char *cow_dir;		  /* PER_CLIENT_COW: the folder of the layers */
 	uint64_t quota_bytes;	  /* of all machines together; 0: none */
@@ -156,8 +162,9 @@ struct export
 	struct export *section;	 /* of a machine's own export; else NULL */
 	struct export *machines; /* of a section, by next_machine */
 	struct export *next_machine;
-	char *identity; /* of a machine's own export */
-	bool is_ready;	/* it was opened; open_error says how */
+	char *identity;			   /* of a machine's own export */
+	char boot[IDENTITY_MAX_BYTES + 1]; /* KEEP_BOOT: of the machine, when its file was made */
+	bool is_ready;			   /* it was opened; open_error says how */
 	int open_error;
 	char *open_why;
 	struct storage_job open_job; /* of a machine: opens it; of a section: looks for old files */
@@ -338,13 +345,14 @@ enum { WHY_BYTES = 384, MACHINE_FILE_BYTES = IDENTITY_MAX_BYTES + 32 };
 int per_client_open(struct export *section, char *why, size_t why_size);
 
 /*
- * The machine's own export, made at its first use: 0 with *ret; -EAGAIN while a storage
+ * The machine's own export, made at its first use, and with another boot than before (not
+ * NULL) made anew unless it is open: 0 with *ret; -EAGAIN while a storage
  * thread opens it, and then opened(arg) is called on the loop's thread; -errno with the
  * reason in why.
  */
 int per_client_find(struct export *section, struct storage *storage, const char *identity,
-		    void (*opened)(void *arg), void *arg, struct export **ret, char *why,
-		    size_t why_size);
+		    const char *boot, void (*opened)(void *arg), void *arg, struct export **ret,
+		    char *why, size_t why_size);
 
 /* Closes, on a storage thread, the machines' exports that nobody uses any more. */
 void per_client_sweep(struct export *section, struct storage *storage);

@@ -542,6 +542,8 @@ int layer_remove(int folder_fd, const char *identity, time_t before_s, char *why
 		r = remove_files(folder_fd, data_name, map_name, data_fd);
 		if (r < 0)
 			failed(r, why, why_size, data_name);
+		else
+			machine_file_forget_boot(folder_fd, identity);
 		close(data_fd);
 	}
 	close(lock_fd);

@@ -35,11 +35,11 @@ static bool same_settings(const struct export_settings *a, const struct export_s
 	       same_text(a->generation, b->generation) && same_text(a->cow_dir, b->cow_dir) &&
 	       a->size_bytes == b->size_bytes && a->max_connections == b->max_connections &&
 	       a->exclusive == b->exclusive && a->hold_s == b->hold_s &&
-	       a->per_client == b->per_client && a->quota_bytes == b->quota_bytes &&
-	       a->expire_s == b->expire_s && a->sparse == b->sparse && a->readonly == b->readonly &&
-	       a->flush == b->flush && a->fua == b->fua && a->trim == b->trim &&
-	       a->rotational == b->rotational && a->sync == b->sync && a->direct == b->direct &&
-	       allow_same(a->allow, b->allow);
+	       a->per_client == b->per_client && a->keep == b->keep &&
+	       a->quota_bytes == b->quota_bytes && a->expire_s == b->expire_s &&
+	       a->sparse == b->sparse && a->readonly == b->readonly && a->flush == b->flush &&
+	       a->fua == b->fua && a->trim == b->trim && a->rotational == b->rotational &&
+	       a->sync == b->sync && a->direct == b->direct && allow_same(a->allow, b->allow);
 }
 
 static bool same_file(const struct stat *a, const struct stat *b)

@@ -126,6 +126,78 @@ int machine_file_seize(int folder_fd, const char *name, time_t before_s, int *re
 	return -EBUSY;
 }
 
+static int read_boot(int folder_fd, const char *name, char boot[IDENTITY_MAX_BYTES + 1])
+{
+	int fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n;
+
+	boot[0] = '\0';
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	n = read(fd, boot, IDENTITY_MAX_BYTES);
+	close(fd);
+	if (n < 0)
+		return -errno;
+	boot[n] = '\0';
+	return 0;
+}
+
+static int write_boot(int folder_fd, const char *name, const char *boot)
+{
+	char new_name[sizeof(NEW_PREFIX) + MACHINE_FILE_BYTES];
+	size_t length = strlen(boot);
+	int fd, r = 0;
+
+	snprintf(new_name, sizeof(new_name), "%s%s", NEW_PREFIX, name);
+	fd = openat(folder_fd, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, boot, length) != (ssize_t)length)
+		r = -ENOSPC;
+	else if (fsync(fd) < 0 || renameat(folder_fd, new_name, folder_fd, name) < 0 ||
+		 fsync(folder_fd) < 0)
+		r = -errno;
+	if (r < 0)
+		unlinkat(folder_fd, new_name, 0);
+	close(fd);
+	return r;
+}
+
+/* First the file, then the word which boot the next one is of: it is never of an earlier one. */
+int machine_file_begin_boot(int folder_fd, const char *identity, char boot[IDENTITY_MAX_BYTES + 1],
+			    machine_file_remover *remover, char *why, size_t why_size)
+{
+	char name[MACHINE_FILE_BYTES], before[IDENTITY_MAX_BYTES + 1];
+	int r;
+
+	snprintf(name, sizeof(name), "%s%s", identity, BOOT_SUFFIX);
+	r = read_boot(folder_fd, name, before);
+	if (r < 0)
+		return failed(why, why_size, name, "cannot read", -r);
+	if (!boot[0]) {
+		memcpy(boot, before, sizeof(before));
+		return 0;
+	}
+	if (!strcmp(boot, before))
+		return 0;
+	r = remover(folder_fd, identity, ANY_AGE, why, why_size);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (!r)
+		log_line("%s: removed: the machine has booted anew", identity);
+	r = write_boot(folder_fd, name, boot);
+	return r < 0 ? failed(why, why_size, name, "cannot write", -r) : 0;
+}
+
+void machine_file_forget_boot(int folder_fd, const char *identity)
+{
+	char name[MACHINE_FILE_BYTES];
+
+	snprintf(name, sizeof(name), "%s%s", identity, BOOT_SUFFIX);
+	unlinkat(folder_fd, name, 0);
+}
+
 struct expiry {
 	const char *suffix;
 	machine_file_remover *remover;

@@ -10,7 +10,10 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "server/export.h"
+
 #define SWAP_SUFFIX ".swap"
+#define BOOT_SUFFIX ".boot" /* has the boot of the machine that its file was made for */
 #define NEW_PREFIX  ".new." /* of a file that is not whole yet; no identity begins with a dot */
 
 /*
@@ -38,6 +41,18 @@ int machine_file_seize(int folder_fd, const char *name, time_t before_s, int *re
 /* Removes the file of identity under the conditions of machine_file_seize(). */
 typedef int machine_file_remover(int folder_fd, const char *identity, time_t before_s, char *why,
 				 size_t why_size);
+
+/*
+ * A machine that has booted anew: removes its file by remover unless it was made for this
+ * boot, and notes boot for the one that will be made. With boot "", only reads into it
+ * which one that was. A server that is killed meanwhile leaves the old file, or none.
+ * -errno with the reason in why.
+ */
+int machine_file_begin_boot(int folder_fd, const char *identity, char boot[IDENTITY_MAX_BYTES + 1],
+			    machine_file_remover *remover, char *why, size_t why_size);
+
+/* Its file was removed. */
+void machine_file_forget_boot(int folder_fd, const char *identity);
 
 /* Removes, and logs, the files with the suffix that nobody has used since before_s. -errno. */
 int machine_file_expire(int folder_fd, const char *suffix, machine_file_remover *remover,

@@ -301,7 +301,7 @@ static void put_allocation(struct negotiation *n, uint32_t id)
 static void set_allocation(struct negotiation *n, struct export *export,
 			   struct wire_string identity)
 {
-	if (identity.length > IDENTITY_MAX_BYTES)
+	if (identity.length >= sizeof(n->context_identity))
 		return; /* of nobody: GO will refuse it */
 	n->context_export = export;
 	snprintf(n->context_identity, sizeof(n->context_identity), "%.*s", (int)identity.length,

@@ -45,8 +45,8 @@ struct negotiation {
 	bool no_zeroes;
 	bool structured;	       /* the client asked for structured replies */
 	struct export *context_export; /* that base:allocation was set for; NULL: none */
-	char context_identity[IDENTITY_MAX_BYTES + 1];
-	bool has_allocation; /* and export is that one */
+	char context_identity[2 * IDENTITY_MAX_BYTES + 2]; /* IDENTITY or IDENTITY/BOOT */
+	bool has_allocation;				   /* and export is that one */
 	struct export *export;
 	struct wire_string identity; /* in the name of export; without bytes: none */
 	struct wire_option option;

@@ -103,13 +103,25 @@ static int open_layer(struct export *machine, char *why, size_t why_size)
 	return 0;
 }
 
+static machine_file_remover *remover_of(const struct export *section)
+{
+	return section->set.per_client == PER_CLIENT_SWAP ? swap_file_remove : layer_remove;
+}
+
 static int open_machine(struct storage_job *job)
 {
 	struct export *machine = job->export;
 	char why[WHY_BYTES] = "";
-	int r = machine->set.per_client == PER_CLIENT_SWAP ? open_swap(machine, why, sizeof(why))
-							   : open_layer(machine, why, sizeof(why));
+	int r = 0;
 
+	if (machine->set.keep == KEEP_BOOT)
+		r = machine_file_begin_boot(machine->section->folder_fd, machine->identity,
+					    machine->boot, remover_of(machine->section), why,
+					    sizeof(why));
+	if (!r)
+		r = machine->set.per_client == PER_CLIENT_SWAP
+			    ? open_swap(machine, why, sizeof(why))
+			    : open_layer(machine, why, sizeof(why));
 	if (r < 0)
 		machine->open_why = strdup(why[0] ? why : strerror(-r));
 	return r;
@@ -172,12 +184,13 @@ static struct export *find_open(const struct export *section, const char *identi
 }
 
 static int begin_open(struct export *section, struct storage *storage, const char *identity,
-		      void (*opened)(void *arg), void *arg)
+		      const char *boot, void (*opened)(void *arg), void *arg)
 {
 	struct export *machine = make_machine(section, identity);
 
 	if (!machine)
 		return -ENOMEM;
+	snprintf(machine->boot, sizeof(machine->boot), "%s", boot ?: "");
 	machine->opened = opened;
 	machine->opened_arg = arg;
 	machine->next_machine = section->machines;
@@ -193,14 +206,14 @@ static int begin_open(struct export *section, struct storage *storage, const cha
 }
 
 int per_client_find(struct export *section, struct storage *storage, const char *identity,
-		    void (*opened)(void *arg), void *arg, struct export **ret, char *why,
-		    size_t why_size)
+		    const char *boot, void (*opened)(void *arg), void *arg, struct export **ret,
+		    char *why, size_t why_size)
 {
 	struct export *machine = find_open(section, identity);
 
 	if (!machine) {
 		snprintf(why, why_size, "the server is out of memory");
-		return begin_open(section, storage, identity, opened, arg);
+		return begin_open(section, storage, identity, boot, opened, arg);
 	}
 	if (!machine->is_ready)
 		return -EAGAIN;
@@ -287,10 +300,10 @@ static int expire_files(struct storage_job *job)
 	const struct export *section = job->export;
 	time_t before_s = section->expire_before_s;
 
-	if (section->set.per_client == PER_CLIENT_SWAP)
-		return machine_file_expire(section->folder_fd, SWAP_SUFFIX, swap_file_remove,
-					   before_s);
-	return machine_file_expire(section->folder_fd, LAYER_SUFFIX, layer_remove, before_s);
+	return machine_file_expire(section->folder_fd,
+				   section->set.per_client == PER_CLIENT_SWAP ? SWAP_SUFFIX
+									      : LAYER_SUFFIX,
+				   remover_of(section), before_s);
 }
 
 static void files_expired(struct storage_job *job)

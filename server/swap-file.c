@@ -146,6 +146,8 @@ int swap_file_remove(int folder_fd, const char *identity, time_t before_s, char 
 		return r;
 	if (unlinkat(folder_fd, name, 0) < 0)
 		r = failed(why, why_size, name);
+	else
+		machine_file_forget_boot(folder_fd, identity);
 	close(fd);
 	return r;
 }
