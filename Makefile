@@ -100,7 +100,7 @@ uninstall: ## remove what install put there
 	$(Q)rm -f $(foreach m,$(MAN_PAGES),$(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)))
 
 clean: ## remove what was compiled, keep kernels, downloads and root images
-	$(Q)rm -rf $(addprefix $(B)/,host musl asan test i586 nbd-client nbd-server make-floppy swapsafe-floppy initramfs media results bench)
+	$(Q)rm -rf $(addprefix $(B)/,host musl asan tsan test i586 nbd-client nbd-server make-floppy swapsafe-floppy initramfs media results bench)
 
 distclean: ## remove build/ whole
 	$(Q)rm -rf $(B)

@@ -24,20 +24,55 @@ SERVER_TESTS    := $(B)/test/address-test $(B)/test/allow-test $(B)/test/config-
 SERVER_ASAN_OBJ := $(patsubst %.c,$(B)/asan/%.o,$(SERVER_SRC) $(COMMON_SRC))
 UNIT_TESTS      += $(SERVER_TESTS)
 
-$(B)/test/extent-test: TEST_LDFLAGS := -Wl,--wrap=lseek
-$(B)/test/serve-test: TEST_LDFLAGS := -Wl,--wrap=fdatasync,--wrap=pwritev,--wrap=fallocate
-$(B)/test/load-test: TEST_LDFLAGS := -Wl,--wrap=fdatasync,--wrap=clock_gettime
-$(B)/test/layer-crash-test: TEST_LDFLAGS := -Wl,--wrap=layer_boot_id,--wrap=pwrite,--wrap=pwritev,--wrap=fallocate,--wrap=fdatasync
-$(B)/test/layer-test $(B)/test/layer-crash-test: $(B)/asan/server/layer-bed.o
-$(B)/test/swap-file-test: TEST_LDFLAGS := -Wl,--wrap=posix_fallocate,--wrap=fsync
-$(B)/test/claim-test: TEST_LDFLAGS := -Wl,--wrap=pwritev,--wrap=listen_was_answered,--wrap=time
-$(B)/test/serve-test $(B)/test/extent-test $(B)/test/claim-test $(B)/test/load-test: \
-	$(B)/asan/server/testbed.o
+extent-test-LDFLAGS      := -Wl,--wrap=lseek
+serve-test-LDFLAGS       := -Wl,--wrap=fdatasync,--wrap=pwritev,--wrap=fallocate
+load-test-LDFLAGS        := -Wl,--wrap=fdatasync,--wrap=clock_gettime
+layer-crash-test-LDFLAGS := -Wl,--wrap=layer_boot_id,--wrap=pwrite,--wrap=pwritev,--wrap=fallocate,--wrap=fdatasync
+swap-file-test-LDFLAGS   := -Wl,--wrap=posix_fallocate,--wrap=fsync
+claim-test-LDFLAGS       := -Wl,--wrap=pwritev,--wrap=listen_was_answered,--wrap=time
+LAYER_BED_TESTS          := layer-test layer-crash-test
+TESTBED_TESTS            := serve-test extent-test claim-test load-test
+SERVER_TEST_LDLIBS       := -lcmocka -linih -luring -lz -ljansson -lseccomp
+
+$(LAYER_BED_TESTS:%=$(B)/test/%): $(B)/asan/server/layer-bed.o
+$(TESTBED_TESTS:%=$(B)/test/%): $(B)/asan/server/testbed.o
 
 $(SERVER_TESTS): $(B)/test/%: $(B)/asan/server/%.o $(SERVER_ASAN_OBJ)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ASAN_LDFLAGS) $(TEST_LDFLAGS) -pthread -o $@ $^ -lcmocka -linih -luring -lz -ljansson -lseccomp
+	$(Q)$(CC) $(ASAN_LDFLAGS) $($*-LDFLAGS) -pthread -o $@ $^ $(SERVER_TEST_LDLIBS)
+
+# The same tests, and the server itself, by ThreadSanitizer: what the loop and the storage
+# threads share. setarch, since older sanitizers do not find their way in a random layout.
+TSAN_FLAGS        := -O1 -g -fsanitize=thread
+SERVER_TSAN_OBJ   := $(SERVER_ASAN_OBJ:$(B)/asan/%=$(B)/tsan/%)
+SERVER_TSAN_TESTS := $(SERVER_TESTS:$(B)/test/%=$(B)/tsan/%)
+# With --io auto and --io epoll each; these have many requests in flight.
+TSAN_INTEROP      ?= conformance fio parallel-clients per-client-many per-client-cow exclusive reload \
+		     sigterm status direct
+
+.PHONY: tsan-server
+tsan-server: $(SERVER_TSAN_TESTS) $(B)/tsan/nbd-server ## unit and interop tests of the server under ThreadSanitizer
+	$(Q)B=$(B) NBD_SERVER=$(B)/tsan/nbd-server TSAN_OPTIONS=exitcode=66 setarch -R \
+		.ci/run-tests tsan $(SERVER_TSAN_TESTS) $(TSAN_INTEROP:%=server/interop/%.sh)
+
+$(LAYER_BED_TESTS:%=$(B)/tsan/%): $(B)/tsan/server/layer-bed.o
+$(TESTBED_TESTS:%=$(B)/tsan/%): $(B)/tsan/server/testbed.o
+
+$(SERVER_TSAN_TESTS): $(B)/tsan/%: $(B)/tsan/server/%.o $(SERVER_TSAN_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(TSAN_FLAGS) $($*-LDFLAGS) -pthread -o $@ $^ $(SERVER_TEST_LDLIBS)
+
+$(B)/tsan/nbd-server: $(B)/tsan/server/main.o $(SERVER_TSAN_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(TSAN_FLAGS) -pthread -o $@ $^ -linih -luring -lz -ljansson -lseccomp
+
+$(B)/tsan/%.o: %.c
+	$(call say,TSAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(TSAN_FLAGS) -MMD -MP -c -o $@ $<
+
+-include $(wildcard $(B)/tsan/*/*.d)
 
 INTEROP_TESTS += server/manual-test
 
