@@ -76,8 +76,27 @@ $(eval $(call floppy_image,floppy.img,floppy,2880))
 INTEROP_TESTS += media/floppy-test.sh
 media/floppy-test.sh: $(FLOPPY_TOOLS) $(B)/media/boot.bin
 
-# iPXE comes from Debian.
+# iPXE comes from Debian. On a medium of its own it serves a machine whose firmware boots from no
+# network: a floppy with our loader, and one image that is a CD and a USB stick, for BIOS and UEFI.
 IPXE_FOLDER ?= /usr/lib/ipxe
+IPXE_URL    ?= tftp://$${next-server}/swapsafe.ipxe
+
+.PHONY: ipxe-media $(B)/media/start.ipxe
+ipxe-media: $(B)/media/ipxe-floppy.img $(B)/media/ipxe.iso ## iPXE on a floppy, CD or USB stick, build/media/ipxe* (IPXE_URL= what it loads)
+
+$(B)/media/start.ipxe:
+	$(Q)mkdir -p $(@D)
+	$(Q)media/ipxe-script.sh '$(IPXE_URL)' >$@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(B)/media/ipxe-floppy.img: $(B)/media/boot.bin $(B)/media/start.ipxe $(B)/make-floppy
+	$(call say,FLOPPY,$@)
+	$(Q)$(B)/make-floppy $(B)/media/boot.bin $(IPXE_FOLDER)/ipxe.lkrn $(B)/media/start.ipxe 2880 $@
+
+$(B)/media/ipxe.iso: $(B)/media/start.ipxe media/ipxe-iso.sh
+	$(call say,ISO,$@)
+	$(Q)media/ipxe-iso.sh $(IPXE_FOLDER) $(B)/media/start.ipxe $@
+
 PXE_MODES   := bios uefi proxy proxy-uefi http
 
 .PHONY: pxe check-pxe

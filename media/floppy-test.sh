@@ -60,6 +60,12 @@ make_floppy 5760 >/dev/null
 [ "$(byte_at 24 1)" = 36 ] || fail "not 36 sectors in a track"
 make_floppy 2880 >/dev/null
 
+# One of an older protocol, such as iPXE, says nothing of its size: 8 times what it has here.
+make_kernel 100000
+poke 518 '\007'
+make_floppy 2880 >/dev/null
+[ "$(byte_at $((5 * 512 + 0x218)) 4)" = '0 64 28 0' ] || fail "initramfs of an old kernel elsewhere"
+
 make_kernel 1500000
 refused 'bytes too many' make_floppy 2880
 grep -q ' -98304  free' "$work/out" || fail "no budget of what does not fit"

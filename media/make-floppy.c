@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Lays out the boot floppy. Enters: boot.S as the linker left it, a kernel (bzImage), an initramfs,
- * and the size of the medium in sectors. Leaves an image of exactly that size with an empty boot
- * line, and prints where the bytes went; fails when they are too many.
+ * Lays out the boot floppy. Enters: boot.S as the linker left it, a kernel (bzImage) and an
+ * initramfs, or iPXE (ipxe.lkrn) and its script, and the size of the medium in sectors. Leaves an
+ * image of exactly that size with an empty boot line, and prints where the bytes went; fails when
+ * they are too many.
  *
  * What a boot loader has to tell the kernel (boot.rst, "The Real-Mode Kernel Header") is known here
  * already, and written into the setup of the image.
@@ -34,7 +35,9 @@ enum {
 	INIT_SIZE = 0x260,
 	HEADER_END = 0x264,
 
+	PROTOCOL_WITH_LOAD_FLAGS = 0x200,
 	PROTOCOL_WITH_INIT_SIZE = 0x20a,
+	TIMES_UNPACKED = 8, /* an older one, such as iPXE, takes less than so often its size */
 	LOADER_UNDEFINED = 0xff,
 	LOADED_HIGH = 0x01,
 	CAN_USE_HEAP = 0x80,
@@ -109,15 +112,19 @@ static void add(struct image *image, const uint8_t *bytes, uint32_t sectors, uin
 	image->used_sectors += sectors;
 }
 
+static uint32_t protocol_of(const uint8_t *setup)
+{
+	return get_le32(setup + PROTOCOL) & 0xffff;
+}
+
 static uint32_t setup_sectors(const struct file *kernel)
 {
 	const uint8_t *setup = kernel->bytes;
 	uint32_t sectors;
 
 	if (kernel->size_bytes < HEADER_END || memcmp(setup + HEADER_MARK, "HdrS", 4) ||
-	    (get_le32(setup + PROTOCOL) & 0xffff) < PROTOCOL_WITH_INIT_SIZE ||
-	    !(setup[LOAD_FLAGS] & LOADED_HIGH))
-		errx(EXIT_PERMANENT, "%s: not a bzImage of boot protocol 2.10 or later",
+	    protocol_of(setup) < PROTOCOL_WITH_LOAD_FLAGS || !(setup[LOAD_FLAGS] & LOADED_HIGH))
+		errx(EXIT_PERMANENT, "%s: not a bzImage of boot protocol 2.00 or later",
 		     kernel->path);
 	sectors = setup[SETUP_SECTORS] + 1;
 	if (sectors >= kernel->sectors)
@@ -126,20 +133,25 @@ static uint32_t setup_sectors(const struct file *kernel)
 }
 
 /* Behind what the kernel takes while it unpacks itself. */
-static uint32_t initramfs_address(const uint8_t *setup)
+static uint32_t initramfs_address(const struct file *kernel)
 {
-	uint32_t start = get_le32(setup + PREF_ADDRESS);
+	uint32_t start = FLOPPY_KERNEL_ADDRESS, taken = kernel->size_bytes * TIMES_UNPACKED;
 
-	if (start < FLOPPY_KERNEL_ADDRESS)
-		start = FLOPPY_KERNEL_ADDRESS;
-	return (start + get_le32(setup + INIT_SIZE) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+	if (protocol_of(kernel->bytes) >= PROTOCOL_WITH_INIT_SIZE) {
+		taken = get_le32(kernel->bytes + INIT_SIZE);
+		if (start < get_le32(kernel->bytes + PREF_ADDRESS))
+			start = get_le32(kernel->bytes + PREF_ADDRESS);
+	}
+	return (start + taken + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 }
 
-static void fill_header(uint8_t *setup, uint32_t initramfs_bytes)
+static void fill_header(const struct file *kernel, uint32_t initramfs_bytes)
 {
+	uint8_t *setup = kernel->bytes;
+
 	setup[LOADER_TYPE] = LOADER_UNDEFINED;
 	setup[LOAD_FLAGS] |= CAN_USE_HEAP;
-	put_le32(setup + RAMDISK_IMAGE, initramfs_address(setup));
+	put_le32(setup + RAMDISK_IMAGE, initramfs_address(kernel));
 	put_le32(setup + RAMDISK_SIZE, initramfs_bytes);
 	put_le16(setup + HEAP_END, FLOPPY_HEAP_END);
 	put_le32(setup + CMD_LINE_PTR, FLOPPY_LINE_ADDRESS);
@@ -150,7 +162,7 @@ static void fill_image(struct image *image, const struct file *boot, struct file
 {
 	uint32_t setup = setup_sectors(kernel), address;
 
-	fill_header(kernel->bytes, initramfs->size_bytes);
+	fill_header(kernel, initramfs->size_bytes);
 	address = get_le32(kernel->bytes + RAMDISK_IMAGE);
 	memcpy(image->bytes, boot->bytes, boot->size_bytes);
 	put_le16(image->bytes + FLOPPY_SECTORS_OFFSET, image->sectors);

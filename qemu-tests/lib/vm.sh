@@ -116,6 +116,26 @@ vm_floppy() { # BOOT-LINE
 	media=(-drive "if=floppy,format=raw,file=$dir/floppy.img" -boot a -serial chardev:events)
 }
 
+# What a machine whose kernel comes over the network starts with, in the array media: the ROM of its
+# card, or iPXE from a medium and no ROM. The medium is read-only.
+vm_boot_medium() {
+	local ovmf=/usr/share/OVMF file=$build/media/ipxe.iso
+	case $BOOT in
+	pxe) media=(-boot n) && return ;;
+	ipxe-floppy) media=(-drive "if=floppy,format=raw,snapshot=on,file=$build/media/ipxe-floppy.img" -boot a) ;;
+	ipxe-cd*) media=(-drive "if=ide,media=cdrom,format=raw,readonly=on,file=$file" -boot d) ;;
+	ipxe-usb*)
+		media=(-device qemu-xhci -device "usb-storage,drive=stick,bootindex=1"
+			-drive "if=none,id=stick,format=raw,snapshot=on,file=$file")
+		;;
+	esac
+	card+=,romfile=
+	[[ $BOOT = *-uefi ]] || return 0
+	recorded cp "$ovmf/OVMF_VARS.fd" "$dir/vars.fd"
+	media+=(-drive "if=pflash,format=raw,readonly=on,file=$ovmf/OVMF_CODE.fd"
+		-drive "if=pflash,format=raw,file=$dir/vars.fd")
+}
+
 # Leaves the QEMU command in the array vm.
 vm_command() { # BOOT-LINE CONSOLE-CHARDEV
 	local net=user,id=net0 card=$NIC,netdev=net0,mac=52:54:00:12:34:56 media=()
@@ -123,10 +143,11 @@ vm_command() { # BOOT-LINE CONSOLE-CHARDEV
 	if [ "$BOOT" = floppy ]; then
 		vm_floppy "$1"
 		card+=,romfile=
-	elif [ "$BOOT" = pxe ]; then
+	elif [[ $BOOT = @(pxe|ipxe-*) ]]; then
 		initramfs/media/pxe-tree.sh "$dir/pxe" "$(vm_kernel)" "$(vm_initrd)" "$1"
+		[ "$BOOT" = pxe ] || media/pxe-loaders.sh /usr/lib/ipxe "$dir/pxe"
 		net+=,tftp=$dir/pxe,bootfile=boot.ipxe
-		media=(-boot n)
+		vm_boot_medium
 	else
 		card+=,romfile=
 		media=(-kernel "$(vm_kernel)" -initrd "$(vm_initrd)" -append "$1")
