@@ -16,6 +16,7 @@ INSTALL_MAN   := $(DESTDIR)$(PREFIX)/share/man
 INSTALL_UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
 INSTALL_UDEV  := $(DESTDIR)$(PREFIX)/lib/udev/rules.d
 INSTALL_DRACUT := $(DESTDIR)/usr/lib/dracut/modules.d/50nbd
+INSTALL_KIT   := $(DESTDIR)$(PREFIX)/lib/swapsafe
 INSTALL_BASH  := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 UNITS         := nbd@.service nbd.service dev-nb1.swap
 SERVER_UNITS  := nbd-server.service
@@ -81,9 +82,12 @@ lint: client check-no-malloc ## shellcheck, clang-format, cppcheck, sparse, mand
 format: ## clang-format in place
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 
-install: client server floppy-tools ## install programs, manual pages, units and completion (DESTDIR= PREFIX=)
+install: client server floppy-tools image-kit ## install programs, manual pages, units and completion (DESTDIR= PREFIX=)
 	$(Q)install -d $(INSTALL_BIN) $(INSTALL_MAN)/man1 $(INSTALL_MAN)/man5 $(INSTALL_MAN)/man7 $(INSTALL_MAN)/man8
 	$(Q)install -m 755 $(B)/nbd-client $(B)/nbd-server $(B)/swapsafe-floppy media/swapsafe-pxe $(INSTALL_BIN)
+	$(Q)sed 's,build/image-kit,$(PREFIX)/lib/swapsafe,' media/swapsafe-image >$(INSTALL_BIN)/swapsafe-image
+	$(Q)chmod 755 $(INSTALL_BIN)/swapsafe-image
+	$(Q)install -D -t $(INSTALL_KIT) $(IMAGE_KIT)
 	$(Q)install -d $(INSTALL_UNITS) $(INSTALL_UDEV) $(INSTALL_BASH)
 	$(Q)$(foreach u,$(UNITS),sed 's,@SBIN@,$(PREFIX)/sbin,' client-static/systemd/$(u) >$(INSTALL_UNITS)/$(u);)
 	$(Q)$(foreach u,$(SERVER_UNITS),sed 's,@SBIN@,$(PREFIX)/sbin,' server/systemd/$(u) >$(INSTALL_UNITS)/$(u);)
@@ -94,13 +98,13 @@ install: client server floppy-tools ## install programs, manual pages, units and
 	$(Q)$(foreach m,$(MAN_PAGES),install -m 644 $(m) $(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)));)
 
 uninstall: ## remove what install put there
-	$(Q)rm -f $(addprefix $(INSTALL_BIN)/,nbd-client nbd-server swapsafe-floppy swapsafe-pxe)
+	$(Q)rm -f $(addprefix $(INSTALL_BIN)/,nbd-client nbd-server swapsafe-floppy swapsafe-pxe swapsafe-image)
 	$(Q)rm -f $(UNITS:%=$(INSTALL_UNITS)/%) $(SERVER_UNITS:%=$(INSTALL_UNITS)/%) $(INSTALL_UDEV)/60-nbd-client.rules $(INSTALL_BASH)/nbd-client
-	$(Q)rm -rf $(INSTALL_DRACUT)
+	$(Q)rm -rf $(INSTALL_DRACUT) $(INSTALL_KIT)
 	$(Q)rm -f $(foreach m,$(MAN_PAGES),$(INSTALL_MAN)/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)))
 
 clean: ## remove what was compiled, keep kernels, downloads and root images
-	$(Q)rm -rf $(addprefix $(B)/,host musl asan tsan test i586 nbd-client nbd-server make-floppy swapsafe-floppy initramfs media results bench)
+	$(Q)rm -rf $(addprefix $(B)/,host musl asan tsan test i586 nbd-client nbd-server make-floppy swapsafe-floppy initramfs image-kit media results bench)
 
 distclean: ## remove build/ whole
 	$(Q)rm -rf $(B)

@@ -6,7 +6,7 @@
 # build/ and not installed.
 
 FLOPPY_LINE  ?= root=nbd://nbd/root nbdswap=nbd://nbd/swap/%m ip=dhcp rw
-MAN_PAGES    += media/swapsafe-floppy.1 media/swapsafe-pxe.8
+MAN_PAGES    += media/swapsafe-floppy.1 media/swapsafe-pxe.8 media/swapsafe-image.8
 I386         := $(B)/i386
 I586_CC      := gcc -m32 -march=i586 -mtune=generic
 I586_LIBGCC   = $(I386)/usr/lib/gcc/i686-linux-gnu/$(I386_GCC)
@@ -109,3 +109,23 @@ check-pxe: pxe server $$(TEST_ROOT) ## a machine boots from build/media/pxe by B
 check-media: check-pxe
 
 INTEROP_TESTS += media/pxe-test.sh
+
+# What swapsafe-image puts into an image, and the scripts that it shares with make pxe.
+IMAGE_KIT := $(addprefix $(B)/image-kit/,nbd-client busybox.cpio.gz cpio.sh modules.txt pack-modules.sh pxe-tree.sh pxe-loaders.sh)
+
+.PHONY: image-kit
+image-kit: $(IMAGE_KIT) ## what swapsafe-image needs beside it, build/image-kit
+
+$(B)/image-kit/nbd-client: $(B)/nbd-client
+$(B)/image-kit/busybox.cpio.gz: $(IMAGE)
+$(B)/image-kit/modules.txt: initramfs/modules.txt
+$(B)/image-kit/cpio.sh $(B)/image-kit/pack-modules.sh: $(B)/image-kit/%: initramfs/%
+$(B)/image-kit/pxe-tree.sh: initramfs/media/pxe-tree.sh
+$(B)/image-kit/pxe-loaders.sh: media/pxe-loaders.sh
+$(IMAGE_KIT):
+	$(Q)mkdir -p $(@D)
+	$(Q)cp $< $@
+
+INTEROP_TESTS += media/image-test.sh
+media/image-test.sh: $(IMAGE_KIT) $(B)/nbd-server
+check-qemu: $(IMAGE_KIT)

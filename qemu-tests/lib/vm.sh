@@ -136,17 +136,29 @@ vm_boot_medium() {
 		-drive "if=pflash,format=raw,file=$dir/vars.fd")
 }
 
+# Leaves in bootfile what the machine loads first: the script for all of a fresh tree, or its own one in
+# the tree that images() has made.
+vm_pxe_tree() { # BOOT-LINE
+	if [ -e "$dir/pxe" ]; then
+		media/swapsafe-pxe --tree "$dir/pxe" --machine 52:54:00:12:34:56 --line "$1"
+		bootfile=machine-52-54-00-12-34-56.ipxe
+	else
+		initramfs/media/pxe-tree.sh "$dir/pxe" "$(vm_kernel)" "$(vm_initrd)" "$1"
+		bootfile=boot.ipxe
+	fi
+}
+
 # Leaves the QEMU command in the array vm.
 vm_command() { # BOOT-LINE CONSOLE-CHARDEV
-	local net=user,id=net0 card=$NIC,netdev=net0,mac=52:54:00:12:34:56 media=()
+	local net=user,id=net0 card=$NIC,netdev=net0,mac=52:54:00:12:34:56 media=() bootfile
 	[ "$NETWORK" = user ] || net=hubport,id=net0,hubid=0
 	if [ "$BOOT" = floppy ]; then
 		vm_floppy "$1"
 		card+=,romfile=
 	elif [[ $BOOT = @(pxe|ipxe-*) ]]; then
-		initramfs/media/pxe-tree.sh "$dir/pxe" "$(vm_kernel)" "$(vm_initrd)" "$1"
+		vm_pxe_tree "$1"
 		[ "$BOOT" = pxe ] || media/pxe-loaders.sh /usr/lib/ipxe "$dir/pxe"
-		net+=,tftp=$dir/pxe,bootfile=boot.ipxe
+		net+=,tftp=$dir/pxe,bootfile=$bootfile
 		vm_boot_medium
 	else
 		card+=,romfile=
