@@ -56,6 +56,9 @@ static int start_network(struct boot *boot)
 	if (system_read("/sys/class/dmi/id/product_uuid", boot->identity.uuid,
 			sizeof(boot->identity.uuid)) < 0)
 		boot->identity.uuid[0] = '\0';
+	if (system_read("/proc/sys/kernel/random/boot_id", boot->identity.boot_id,
+			sizeof(boot->identity.boot_id)) < 0)
+		boot->identity.boot_id[0] = '\0';
 	for (char *c = boot->identity.uuid; *c; c++)
 		*c = (char)tolower((unsigned char)*c);
 	boot->has_network = true;

@@ -308,13 +308,14 @@ static void test_quoting(void **state)
 
 static void test_expand(void **state)
 {
-	const struct boot_identity identity = {.mac = "52:54:00:12:34:56", .host_name = "pc7"};
-	char name[TARGET_EXPORT_BYTES] = "swap/%m-%h-100%";
+	const struct boot_identity identity = {
+		.mac = "52:54:00:12:34:56", .host_name = "pc7", .boot_id = "1c8e-4b"};
+	char name[TARGET_EXPORT_BYTES] = "swap/%m-%h-100%/%b";
 	char why[BOOT_WHY_BYTES];
 
 	(void)state;
 	assert_int_equal(cmdline_expand(name, &identity, why, sizeof(why)), 0);
-	assert_string_equal(name, "swap/52:54:00:12:34:56-pc7-100%");
+	assert_string_equal(name, "swap/52:54:00:12:34:56-pc7-100%/1c8e-4b");
 	strcpy(name, "x-%u");
 	assert_int_equal(cmdline_expand(name, &identity, why, sizeof(why)), -ENODATA);
 	assert_non_null(strstr(why, "\"x-%u\": this machine has no DMI UUID"));
