@@ -11,6 +11,7 @@
 #include "client-static/client.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,15 +20,25 @@
 #include <linux/netlink.h>
 
 enum {
-	MESSAGE_BYTES = 1024,
+	MESSAGE_BYTES = 6144,
 	SEQUENCE = 1, /* of each message: one is sent and answered before the next */
 	REPLY_BYTES = 8192,
 	ERRNO_MAX = 4095, /* MAX_ERRNO of the kernel */
+
+	/* What our patches add to the driver, see docs/nbd-netlink.yaml. */
+	NBD_DEVICE_CONNECTIONS = NBD_DEVICE_CONNECTED + 1,
+	NBD_CONNECTION_ITEM = 1,
+	NBD_CONNECTION_STATE = 2,
+	NBD_ATTR_RECONNECT = NBD_ATTR_BACKEND_IDENTIFIER + 1,
+	NBD_RECONNECT_ADDRESS = 1,
+	NBD_RECONNECT_SEND = 2,
+	NBD_RECONNECT_EXPECT = 3,
+	NBD_CMD_LINK_UP = NBD_CMD_STATUS + 1,
 };
 
 /*
  * A message under construction. Its attributes are bounded: six numbers, one
- * identifier, CONNECTIONS_MAX sockets of 12 bytes.
+ * identifier, CONNECTIONS_MAX sockets of 12 bytes, a handshake and its addresses.
  */
 struct message {
 	_Alignas(NLMSG_ALIGNTO) uint8_t buf[MESSAGE_BYTES];
@@ -35,7 +46,9 @@ struct message {
 };
 
 _Static_assert(NLMSG_HDRLEN + GENL_HDRLEN + 7 * 12 + NLA_HDRLEN + ATTACH_IDENTIFIER_BYTES +
-			       NLA_HDRLEN + CONNECTIONS_MAX * 12 <=
+			       NLA_HDRLEN + CONNECTIONS_MAX * 12 + NLA_HDRLEN +
+			       ADDRESSES_MAX * (NLA_HDRLEN + sizeof(struct sockaddr_in6)) +
+			       HANDSHAKE_STEPS * (NLA_HDRLEN + NLMSG_ALIGNTO) + HANDSHAKE_BYTES <=
 		       MESSAGE_BYTES,
 	       "the largest message fits");
 
@@ -146,7 +159,10 @@ struct answer {
 	int error;
 	char text[128]; /* extended acknowledgement; "" when there is none */
 	uint16_t family;
-	uint32_t group; /* NBD_GENL_MCAST_GROUP_NAME */
+	uint32_t attribute_max; /* that the family knows */
+	uint32_t group;		/* NBD_GENL_MCAST_GROUP_NAME */
+	uint32_t connection;	/* whose state is wanted, */
+	int state;		/* and that state, or -ENODATA */
 };
 
 /* The text of an extended acknowledgement (NLMSGERR_ATTR_MSG) in the answer of length bytes. */
@@ -196,13 +212,48 @@ static uint32_t find_group(const uint8_t *attributes, size_t length)
 
 static void take_family(const uint8_t *attributes, size_t length, struct answer *ret)
 {
-	size_t family_length;
+	size_t family_length, max_length;
 	const void *family =
 		find_attribute(attributes, length, CTRL_ATTR_FAMILY_ID, &family_length);
+	const void *max = find_attribute(attributes, length, CTRL_ATTR_MAXATTR, &max_length);
 
 	if (family && family_length == sizeof(ret->family))
 		memcpy(&ret->family, family, sizeof(ret->family));
+	if (max && max_length == sizeof(ret->attribute_max))
+		memcpy(&ret->attribute_max, max, sizeof(ret->attribute_max));
 	ret->group = find_group(attributes, length);
+}
+
+/*
+ * The state of one connection in the answer to NBD_CMD_STATUS for one device:
+ * the connections come in order, each in an item of its own.
+ */
+static void take_link_state(const uint8_t *at, size_t length, struct answer *ret)
+{
+	static const uint16_t path[] = {NBD_ATTR_DEVICE_LIST, NBD_DEVICE_ITEM,
+					NBD_DEVICE_CONNECTIONS};
+	const uint8_t *item, *state;
+	size_t item_length, state_length;
+
+	for (size_t i = 0; i < sizeof(path) / sizeof(*path); i++) {
+		at = find_attribute(at, length, path[i], &length);
+		if (!at)
+			return;
+	}
+	item = find_attribute(at, length, NBD_CONNECTION_ITEM, &item_length);
+	for (uint32_t n = ret->connection; item && n > 0; n--) {
+		size_t skip = (size_t)(item - at) + NLA_ALIGN(item_length);
+
+		if (skip >= length)
+			return;
+		at += skip;
+		length -= skip;
+		item = find_attribute(at, length, NBD_CONNECTION_ITEM, &item_length);
+	}
+	state = item ? find_attribute(item, item_length, NBD_CONNECTION_STATE, &state_length)
+		     : NULL;
+	if (state && state_length == 1)
+		ret->state = *state;
 }
 
 /* One message of a datagram; true when it is the end of the answer. */
@@ -224,6 +275,8 @@ static bool take_message(const uint8_t *at, size_t length, const struct nlmsghdr
 	}
 	if (length > headers && header->nlmsg_type == GENL_ID_CTRL)
 		take_family(at + headers, length - headers, ret);
+	else if (length > headers)
+		take_link_state(at + headers, length - headers, ret);
 	return false;
 }
 
@@ -255,7 +308,7 @@ static int exchange(int netlink, struct message *message, struct answer *ret)
 	struct nlmsghdr *header = (struct nlmsghdr *)message->buf;
 	ssize_t length;
 
-	*ret = (struct answer){0};
+	*ret = (struct answer){.connection = ret->connection, .state = -ENODATA};
 	header->nlmsg_len = (uint32_t)message->length;
 	if (send(netlink, message->buf, message->length, 0) < 0)
 		return -errno;
@@ -286,7 +339,7 @@ static int kernel_refused(int err, const struct answer *answer, const char *what
 int attach_begin(int fd, struct netlink *ret, struct failure *why)
 {
 	struct message message;
-	struct answer answer;
+	struct answer answer = {0};
 	int err;
 
 	begin(&message, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
@@ -298,7 +351,12 @@ int attach_begin(int fd, struct netlink *ret, struct failure *why)
 	if (err)
 		return failure_set(why, EXIT_PERMANENT, -err, "ask the kernel for nbd: %s",
 				   strerror(-err));
-	*ret = (struct netlink){.fd = fd, .family = answer.family, .group = answer.group};
+	*ret = (struct netlink){
+		.fd = fd,
+		.family = answer.family,
+		.can_reconnect = answer.attribute_max >= NBD_ATTR_RECONNECT,
+		.group = answer.group,
+	};
 	return 0;
 }
 
@@ -333,11 +391,33 @@ static void put_sockets(struct message *message, const int *fds, size_t count)
 	nest_end(message, sockets);
 }
 
+static void put_reconnect(struct message *message, const struct attach_device *device)
+{
+	struct nlattr *nest = nest_begin(message, NBD_ATTR_RECONNECT);
+	const struct handshake *handshake = device->handshake;
+	const uint8_t *bytes = handshake->bytes;
+
+	for (size_t i = 0; i < device->addresses->count; i++) {
+		size_t n = (device->address + i) % device->addresses->count;
+		const struct address *address = &device->addresses->items[n];
+
+		put(message, NBD_RECONNECT_ADDRESS, &address->storage, address->length);
+	}
+	for (uint32_t i = 0; i < handshake->step_count; i++) {
+		const struct handshake_step *step = &handshake->steps[i];
+
+		put(message, step->is_sent ? NBD_RECONNECT_SEND : NBD_RECONNECT_EXPECT, bytes,
+		    step->length_bytes);
+		bytes += step->length_bytes;
+	}
+	nest_end(message, nest);
+}
+
 int attach_connect(const struct netlink *netlink, const struct attach_device *device,
 		   struct failure *why)
 {
 	struct message message;
-	struct answer answer;
+	struct answer answer = {0};
 	int err;
 
 	if (device->identifier && strlen(device->identifier) >= ATTACH_IDENTIFIER_BYTES)
@@ -356,6 +436,8 @@ int attach_connect(const struct netlink *netlink, const struct attach_device *de
 	if (device->identifier)
 		put_string(&message, NBD_ATTR_BACKEND_IDENTIFIER, device->identifier);
 	put_sockets(&message, device->fds, device->fd_count);
+	if (device->handshake)
+		put_reconnect(&message, device);
 	err = exchange(netlink->fd, &message, &answer);
 	return err ? kernel_refused(err, &answer, "attach", why) : 0;
 }
@@ -363,7 +445,7 @@ int attach_connect(const struct netlink *netlink, const struct attach_device *de
 int attach_disconnect(const struct netlink *netlink, uint32_t index, struct failure *why)
 {
 	struct message message;
-	struct answer answer;
+	struct answer answer = {0};
 	int err;
 
 	begin(&message, netlink->family, NBD_CMD_DISCONNECT, NBD_GENL_VERSION);
@@ -380,7 +462,7 @@ int attach_reconfigure(const struct netlink *netlink, uint32_t index, const char
 		       int fd, struct failure *why)
 {
 	struct message message;
-	struct answer answer;
+	struct answer answer = {0};
 	int err;
 
 	begin(&message, netlink->family, NBD_CMD_RECONFIGURE, NBD_GENL_VERSION);
@@ -411,33 +493,53 @@ int attach_listen(struct netlink *ret, struct failure *why)
 	return err;
 }
 
-/* Is it NBD_CMD_LINK_DEAD of the device? */
-static bool is_link_dead(const uint8_t *at, size_t length, uint16_t family, uint32_t index)
+int attach_link_state(const struct netlink *netlink, uint32_t index, uint32_t connection)
+{
+	struct message message;
+	struct answer answer = {.connection = connection};
+	int err;
+
+	begin(&message, netlink->family, NBD_CMD_STATUS, NBD_GENL_VERSION);
+	put_u32(&message, NBD_ATTR_INDEX, index);
+	err = exchange(netlink->fd, &message, &answer);
+	return err ? err : answer.state;
+}
+
+/* HEARD_ of one message. */
+static unsigned int heard_of(const uint8_t *at, size_t length, uint16_t family, uint32_t index)
 {
 	const size_t headers = NLMSG_HDRLEN + GENL_HDRLEN;
 	struct genlmsghdr generic;
 	struct nlmsghdr header;
+	const uint8_t *found;
 	size_t index_length;
-	const void *found;
 
-	if (length <= headers)
-		return false;
+	if (length < headers)
+		return 0;
 	memcpy(&header, at, sizeof(header));
 	memcpy(&generic, at + NLMSG_HDRLEN, sizeof(generic));
-	if (header.nlmsg_type != family || generic.cmd != NBD_CMD_LINK_DEAD)
-		return false;
 	found = find_attribute(at + headers, length - headers, NBD_ATTR_INDEX, &index_length);
-	return found && index_length == sizeof(index) && !memcmp(found, &index, sizeof(index));
+	if (header.nlmsg_type != family || !found || index_length != sizeof(index) ||
+	    memcmp(found, &index, sizeof(index)))
+		return 0;
+	switch (generic.cmd) {
+	case NBD_CMD_LINK_DEAD:
+		return HEARD_LINK_DEAD;
+	case NBD_CMD_LINK_UP:
+		return HEARD_LINK_UP;
+	default:
+		return 0;
+	}
 }
 
-bool attach_heard_link_dead(const struct netlink *events, uint32_t index)
+unsigned int attach_heard(const struct netlink *events, uint32_t index)
 {
 	_Alignas(NLMSG_ALIGNTO) uint8_t buf[MESSAGE_BYTES];
-	bool heard = false;
+	unsigned int heard = 0;
 	ssize_t length;
 
 	/* One message to a datagram; it is no request, so nothing is answered. */
 	while ((length = recv(events->fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
-		heard |= is_link_dead(buf, (size_t)length, events->family, index);
-	return heard || (length < 0 && errno == ENOBUFS);
+		heard |= heard_of(buf, (size_t)length, events->family, index);
+	return length < 0 && errno == ENOBUFS ? heard | HEARD_LINK_DEAD : heard;
 }

@@ -10,7 +10,7 @@ MAN_PAGES += client-static/nbd-client.8 client-static/nbdtab.5
 
 # What runs once names are resolved: it may neither allocate nor use a stream.
 CLIENT_RUN_TIME := connect negotiate session geometry attach reserve reserve-rule nic check attach-ioctl names \
-		   system failure lockdown supervise state launch
+		   system failure lockdown supervise supervise-main state launch
 CLIENT_RUN_TIME_OBJ := $(CLIENT_RUN_TIME:%=$(B)/musl/client-static/%.o) \
 		       $(patsubst %.c,$(B)/musl/%.o,$(COMMON_SRC))
 
@@ -65,7 +65,7 @@ $(eval $(call client_test,connect,connect resolve nic failure))
 $(eval $(call client_test,status,status report state launch attach names directory system failure))
 $(eval $(call client_test,doctor,doctor report state launch attach names reserve reserve-rule nic check attach-ioctl system failure))
 $(eval $(call client_test,session,session connect negotiate failure))
-$(eval $(call client_test,supervise,supervise-testbed supervise lockdown session connect negotiate attach system failure))
+$(eval $(call client_test,supervise,supervise-testbed supervise session connect negotiate attach system failure))
 
 INTEROP_TESTS += client-static/interop/peers.sh client-static/interop/units.sh client-static/interop/completion.sh
 client-static/interop/peers.sh: $(B)/test/client-probe

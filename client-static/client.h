@@ -277,6 +277,30 @@ enum {
 	NEGOTIATE_REPLY_BYTES = 4 + 2 * 4096,
 };
 
+/*
+ * What was said to a server and heard from it, byte for byte and in order, for who
+ * is to do it again. As much as the driver takes (NBD_RECIPE_STEPS,
+ * NBD_RECIPE_BYTES). Each header and each payload that was heard is a step of its
+ * own, the last ones excepted when there are many: so whoever compares never waits
+ * for more bytes than a server that answers otherwise has sent.
+ */
+enum { HANDSHAKE_STEPS = 16, HANDSHAKE_BYTES = 4096 };
+
+struct handshake_step {
+	uint16_t length_bytes;
+	bool is_sent;
+};
+
+struct handshake {
+	bool is_too_long; /* the rest is missing */
+	uint32_t step_count, byte_count;
+	struct handshake_step steps[HANDSHAKE_STEPS];
+	uint8_t bytes[HANDSHAKE_BYTES]; /* of the steps, one behind the other */
+};
+
+/* From now on what negotiate_*() send and receive goes to *ret, which is emptied; NULL ends it. */
+void negotiate_record(struct handshake *ret);
+
 struct negotiate_reply {
 	uint32_t type; /* enum nbd_reply */
 	uint32_t length;
@@ -426,7 +450,10 @@ struct attach_device {
 	uint64_t server_flags;
 	uint64_t io_timeout_s;
 	uint64_t dead_timeout_s;
-	const char *identifier; /* shorter than ATTACH_IDENTIFIER_BYTES; NULL: none */
+	const char *identifier;		      /* shorter than ATTACH_IDENTIFIER_BYTES; NULL: none */
+	const struct handshake *handshake;    /* the driver is to connect again; NULL: it is not */
+	const struct address_list *addresses; /* to those, beginning with: */
+	uint32_t address;
 	size_t fd_count;
 	int fds[CONNECTIONS_MAX]; /* stay the caller's; the kernel takes its own references */
 };
@@ -439,6 +466,7 @@ uint64_t attach_dead_timeout_max_s(void);
 struct netlink {
 	int fd;
 	uint16_t family;
+	bool can_reconnect; /* the driver connects again when it is told how */
 	uint32_t group;
 };
 
@@ -475,12 +503,25 @@ int detach_by_ioctl(uint32_t index, struct failure *why);
 /* Opens *ret, which hears when the driver loses a connection; the caller closes its fd. */
 int attach_listen(struct netlink *ret, struct failure *why);
 
-/*
- * Takes what the driver has told on *events, without waiting: true when a
- * connection of the device was lost, or when a message was and it might have
- * said so.
- */
-bool attach_heard_link_dead(const struct netlink *events, uint32_t index);
+/* What attach_heard() has heard of a device. */
+enum {
+	HEARD_LINK_DEAD = 1, /* a connection was lost, or a message was that might have said so */
+	HEARD_LINK_UP = 2,   /* the driver has made one again */
+};
+
+/* Takes what the driver has told on *events, without waiting; 0: nothing of the device. */
+unsigned int attach_heard(const struct netlink *events, uint32_t index);
+
+/* Connections of a device whose driver connects again, NBD_CONNECTION_STATE. */
+enum link_state {
+	LINK_DEAD,
+	LINK_LIVE,
+	LINK_CONNECTING, /* by the driver */
+	LINK_REFUSED,	 /* the same; the server is not what it was */
+};
+
+/* The state of that connection; -ENODATA: the device has none, or the driver does not tell. */
+int attach_link_state(const struct netlink *netlink, uint32_t index, uint32_t connection);
 
 /* run.c */
 

@@ -159,6 +159,9 @@ static void what_makes_it_unsafe_is_named(void **state)
 	make_machine(NULL);
 	put("/proc/42/cmdline", "sh");
 	expect("FAIL /dev/nb1: has no supervisor", EXIT_PERMANENT);
+	device.by_driver = true;
+	put_device();
+	expect("warn /dev/nb1: has no supervisor: the driver makes a lost connection again", 0);
 	make_machine(NULL);
 	put("/sys/block/nbd2/pid", "7\n");
 	expect("FAIL /dev/nb2: attached by another program", EXIT_PERMANENT);

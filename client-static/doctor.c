@@ -356,6 +356,9 @@ static void check_device(struct diagnosis *d, uint32_t index)
 	if (state_read(index, &s)) {
 		found(d, VERDICT_FAIL, device, "detach it and attach it by this program",
 		      "attached by another program: nobody makes a lost connection again");
+	} else if (s.by_driver && !state_is_alive(&s)) {
+		found(d, VERDICT_WARN, device, "give the same command line again",
+		      "has no supervisor: the driver makes a lost connection again, unwatched");
 	} else if (s.job.supervision == UNSUPERVISED || !state_is_alive(&s)) {
 		found(d, VERDICT_FAIL, device, "give the same command line again",
 		      "has no supervisor: a lost connection stays lost");

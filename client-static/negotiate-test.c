@@ -451,6 +451,114 @@ static void longest_name_and_longest_words_fit(void **state)
 	assert_true(strlen(why.text) < FAILURE_TEXT_BYTES);
 }
 
+static struct handshake record;
+
+/* The steps of one direction are what went over the wire in it, byte for byte. */
+static void expect_recorded(const uint8_t *bytes, size_t length, bool is_sent)
+{
+	const uint8_t *at = record.bytes;
+	size_t seen = 0;
+
+	for (uint32_t i = 0; i < record.step_count; i++) {
+		const struct handshake_step *step = &record.steps[i];
+
+		assert_true(step->length_bytes > 0);
+		if (step->is_sent == is_sent) {
+			assert_true(seen + step->length_bytes <= length);
+			assert_memory_equal(at, bytes + seen, step->length_bytes);
+			seen += step->length_bytes;
+		}
+		at += step->length_bytes;
+	}
+	assert_int_equal(seen, length);
+	assert_int_equal(at - record.bytes, record.byte_count);
+}
+
+static int negotiate_recorded(const char *name)
+{
+	int err;
+
+	negotiate_record(&record);
+	err = negotiate(name, false, false);
+	negotiate_record(NULL);
+	return err;
+}
+
+static void record_has_every_byte_in_order(void **state)
+{
+	(void)state;
+	/* greeting, header and payload of two answers, header of the last; what was sent between */
+	static const uint16_t lengths[] = {18, 4 + 16 + 4 + 1 + 2 + 2 * 2, 20, 12, 20, 14, 20};
+
+	say_greeting(FLAGS);
+	say_export();
+	say_block_size(1, 4096, 1 << 20);
+	say_reply(NBD_OPT_GO, NBD_REP_ACK, NULL, 0);
+	assert_int_equal(negotiate_recorded("x"), 0);
+	assert_false(record.is_too_long);
+	assert_int_equal(record.step_count, sizeof(lengths) / sizeof(*lengths));
+	for (uint32_t i = 0; i < record.step_count; i++) {
+		assert_int_equal(record.steps[i].length_bytes, lengths[i]);
+		assert_int_equal(record.steps[i].is_sent, i == 1);
+	}
+	expect_recorded(script.bytes, script.length, false);
+	expect_recorded(sent, sent_length, true);
+}
+
+static void record_has_the_request_before_the_one_that_was_taken(void **state)
+{
+	(void)state;
+	say_greeting(FLAGS);
+	say_reply(NBD_OPT_GO, NBD_REP_ERR_UNSUP, "no", 2);
+	say_old_answer(true);
+	assert_int_equal(negotiate_recorded("x"), 0);
+	assert_int_equal(record.step_count, 6);
+	expect_recorded(script.bytes, script.length, false);
+	expect_recorded(sent, sent_length, true);
+}
+
+static void record_of_many_answers_joins_the_last(void **state)
+{
+	(void)state;
+	say_greeting(FLAGS);
+	for (int i = 0; i < 30; i++)
+		say_export();
+	say_reply(NBD_OPT_GO, NBD_REP_ACK, NULL, 0);
+	assert_int_equal(negotiate_recorded("x"), 0);
+	assert_false(record.is_too_long);
+	assert_true(record.step_count < HANDSHAKE_STEPS);
+	expect_recorded(script.bytes, script.length, false);
+	expect_recorded(sent, sent_length, true);
+}
+
+static void record_that_is_too_long_says_so(void **state)
+{
+	(void)state;
+	static uint8_t words[HANDSHAKE_BYTES];
+
+	memset(words, 'w', sizeof(words));
+	memcpy(words, (uint8_t[]){0, NBD_INFO_DESCRIPTION}, 2);
+	say_greeting(FLAGS);
+	say_export();
+	say_reply(NBD_OPT_GO, NBD_REP_INFO, words, sizeof(words) - 100);
+	say_reply(NBD_OPT_GO, NBD_REP_ACK, NULL, 0);
+	assert_int_equal(negotiate_recorded("x"), 0);
+	assert_true(record.is_too_long);
+	assert_true(record.byte_count <= HANDSHAKE_BYTES);
+}
+
+static void record_ends_when_it_is_told_to(void **state)
+{
+	(void)state;
+	say_greeting(FLAGS);
+	say_export();
+	say_reply(NBD_OPT_GO, NBD_REP_ACK, NULL, 0);
+	memset(&record, 0, sizeof(record));
+	assert_int_equal(negotiate("x", false, false), 0);
+	assert_int_equal(record.step_count, 0);
+	assert_int_equal(record.byte_count, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -470,6 +578,11 @@ int main(void)
 		cmocka_unit_test(answers_to_other_questions_are_refused),
 		cmocka_unit_test(endless_answers_come_to_an_end),
 		cmocka_unit_test(longest_name_and_longest_words_fit),
+		cmocka_unit_test(record_has_every_byte_in_order),
+		cmocka_unit_test(record_has_the_request_before_the_one_that_was_taken),
+		cmocka_unit_test(record_of_many_answers_joins_the_last),
+		cmocka_unit_test(record_that_is_too_long_says_so),
+		cmocka_unit_test(record_ends_when_it_is_told_to),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@
 enum {
 	INFO_REPLIES_MAX = 32,	 /* to one option; the specification has four kinds */
 	QUOTED_NAME_CHARS = 128, /* of an export name in a message */
+	STEPS_KEPT = 4,		 /* of a record, for what is sent after many answers */
 };
 
 static int handshake_failed(int error, const char *doing, struct failure *why)
@@ -31,9 +32,57 @@ static int handshake_failed(int error, const char *doing, struct failure *why)
 	return failure_set(why, EXIT_TEMPORARY, error, "%s: %s", doing, strerror(error));
 }
 
-static int receive(int fd, void *buf, size_t length, const char *doing, struct failure *why)
+static struct handshake *record; /* NULL: nobody wants it */
+
+void negotiate_record(struct handshake *ret)
+{
+	record = ret;
+	if (ret)
+		memset(ret, 0, sizeof(*ret));
+}
+
+/* The step that the next bytes belong to; NULL: there is none left. */
+static struct handshake_step *next_step(bool is_sent)
+{
+	struct handshake_step *next = &record->steps[record->step_count];
+	bool is_same = record->step_count > 0 && next[-1].is_sent == is_sent;
+
+	if (is_same && (is_sent || record->step_count >= HANDSHAKE_STEPS - STEPS_KEPT))
+		return next - 1;
+	if (record->step_count == HANDSHAKE_STEPS)
+		return NULL;
+	record->step_count++;
+	next->is_sent = is_sent;
+	return next;
+}
+
+static void note(const void *buf, size_t length, bool is_sent)
+{
+	struct handshake_step *step;
+
+	if (!record || record->is_too_long || length == 0)
+		return;
+	step = length <= HANDSHAKE_BYTES - record->byte_count ? next_step(is_sent) : NULL;
+	record->is_too_long = !step;
+	if (!step)
+		return;
+	step->length_bytes += (uint16_t)length;
+	memcpy(record->bytes + record->byte_count, buf, length);
+	record->byte_count += (uint32_t)length;
+}
+
+static int hear(int fd, void *buf, size_t length)
 {
 	int err = wire_read_full(fd, buf, length);
+
+	if (!err)
+		note(buf, length, false);
+	return err;
+}
+
+static int receive(int fd, void *buf, size_t length, const char *doing, struct failure *why)
+{
+	int err = hear(fd, buf, length);
 
 	return err ? handshake_failed(-err, doing, why) : 0;
 }
@@ -42,7 +91,10 @@ static int transmit(int fd, const void *buf, size_t length, const char *doing, s
 {
 	int err = wire_write_full(fd, buf, length);
 
-	return err ? handshake_failed(-err, doing, why) : 0;
+	if (err)
+		return handshake_failed(-err, doing, why);
+	note(buf, length, true);
+	return 0;
 }
 
 static int not_nbd(int err, const uint8_t *greeting, struct failure *why)
@@ -269,7 +321,7 @@ static int by_export_name(int fd, struct wire_string name, bool no_zeroes, const
 	err = negotiate_send(fd, NBD_OPT_EXPORT_NAME, name.bytes, name.length, why);
 	if (err)
 		return err;
-	err = wire_read_full(fd, answer, length);
+	err = hear(fd, answer, length);
 	if (err == -ECONNRESET)
 		return failure_set(why, EXIT_PERMANENT, ENOENT,
 				   "%s: refused: the server closed the connection without a reason",

@@ -60,7 +60,7 @@ static void fuzz_notification(const uint8_t *data, size_t size)
 	if (send(fds[1], data, size, 0) != (ssize_t)size)
 		abort();
 	events.fd = fds[0];
-	attach_heard_link_dead(&events, 1);
+	attach_heard(&events, 1);
 	close(fds[0]);
 	close(fds[1]);
 }

@@ -28,6 +28,8 @@ struct session {
 	char identifier[ATTACH_IDENTIFIER_BYTES];
 	uint32_t buffer_bytes; /* of its sockets, see reserve_buffer_bytes() */
 	struct export_info export;
+	struct handshake handshake; /* of the first connection */
+	bool by_driver;		    /* it got the handshake, and connects again */
 	struct geometry geometry;
 	struct attach_device device;
 	struct nic nic;
@@ -84,8 +86,10 @@ static int open_session(const struct attach_job *job, const struct address *addr
 	int err;
 
 	*ret = (struct session){.address = address, .buffer_bytes = reserve_buffer_bytes(job)};
+	negotiate_record(&ret->handshake);
 	err = session_connect(job, address, ret->buffer_bytes, &ret->device.fds[0], &ret->export,
 			      why);
+	negotiate_record(NULL);
 	if (err)
 		return err;
 	ret->device.fd_count = 1;
@@ -139,8 +143,37 @@ static int make_identifier(const struct attach_job *job, char ret[ATTACH_IDENTIF
 	return 0;
 }
 
+/*
+ * Not for several connections to several servers, which know nothing of each
+ * other: the driver would mix them. Nor without a time that it may take: to the
+ * driver, 0 is no limit then.
+ */
+static bool may_driver_connect(const struct attach_job *job, const struct netlink *netlink,
+			       const struct address_list *addresses, const struct session *session)
+{
+	return netlink->can_reconnect && job->supervision != UNSUPERVISED &&
+	       session->device.dead_timeout_s > 0 && !*job->target.unix_path &&
+	       !job->no_negotiation && !session->handshake.is_too_long &&
+	       (session->device.fd_count == 1 || addresses->count == 1);
+}
+
+/* With the handshake, or without it when a driver counts its attributes otherwise than ours. */
+static int attach_with(const struct netlink *netlink, struct session *session, struct failure *why)
+{
+	int err = attach_connect(netlink, &session->device, why);
+
+	if (err == -EINVAL && session->device.handshake) {
+		session->device.handshake = NULL;
+		err = attach_connect(netlink, &session->device, why);
+	}
+	session->by_driver = !err && session->device.handshake &&
+			     attach_link_state(netlink, session->device.index, 0) >= 0;
+	return err;
+}
+
 static int hand_over(const struct attach_job *job, const struct netlink *netlink,
-		     struct session *session, struct failure *why)
+		     const struct address_list *addresses, struct session *session,
+		     struct failure *why)
 {
 	struct attach_device *device = &session->device;
 	int err = make_identifier(job, session->identifier);
@@ -155,8 +188,12 @@ static int hand_over(const struct attach_job *job, const struct netlink *netlink
 	device->dead_timeout_s = job->has_dead_timeout ? job->dead_timeout_s
 						       : attach_dead_timeout_default_s();
 	device->identifier = session->identifier;
-	return netlink->fd >= 0 ? attach_connect(netlink, device, why)
-				: attach_by_ioctl(device, why);
+	if (may_driver_connect(job, netlink, addresses, session)) {
+		device->handshake = &session->handshake;
+		device->addresses = addresses;
+		device->address = (uint32_t)(session->address - addresses->items);
+	}
+	return netlink->fd >= 0 ? attach_with(netlink, session, why) : attach_by_ioctl(device, why);
 }
 
 static void format_size(uint64_t bytes, char *ret, size_t size)
@@ -283,6 +320,7 @@ static void write_recipe(const struct attach_job *job, const struct address_list
 		.block_size_bytes = session->geometry.block_size_bytes,
 		.address = (uint32_t)(session->address - addresses->items),
 		.buffer_bytes = session->buffer_bytes,
+		.by_driver = session->by_driver,
 		.link_count = (uint32_t)session->device.fd_count,
 		.netlink = *netlink,
 	};
@@ -297,7 +335,9 @@ static int supervise(struct supervision *recipe)
 
 	if (!launch_supervisor(recipe, &why))
 		return 0;
-	log_line("/dev/nb%u: a lost connection will stay lost: %s", recipe->job.device_index,
+	log_line("/dev/nb%u: %s: %s", recipe->job.device_index,
+		 recipe->by_driver ? "only the driver makes a lost connection again"
+				   : "a lost connection will stay lost",
 		 why.text);
 	return why.exit_code;
 }
@@ -349,7 +389,7 @@ static int attach_any(const struct attach_job *job, const struct netlink *netlin
 	if (exit_code)
 		return exit_code;
 	session.nic_error = nic_of_socket(session.device.fds[0], &session.nic);
-	if (hand_over(job, netlink, &session, &why)) {
+	if (hand_over(job, netlink, &addresses, &session, &why)) {
 		log_line("/dev/nb%u: %s", job->device_index, why.text);
 		exit_code = why.exit_code;
 	} else {

@@ -119,10 +119,12 @@ static void devices_are_shown_in_order_with_state_and_bytes(void **state)
 	       "/dev/nb10: unsupervised for ");
 	assert_null(strstr(printed, "nb3"));
 	s->state = SUPERVISE_LOST;
+	s->by_driver = true;
 	strcpy(s->last_error, "it said \"\x1b[2J\"");
 	write_device(s);
 	print(false);
 	expect("/dev/nb2: reconnecting for ");
+	expect("reconnects 7 by the driver, process 42, ");
 	expect("it said \"\\x1b[2J\"\n");
 }
 
@@ -136,7 +138,8 @@ static void json_is_an_array_of_objects(void **state)
 	       "\"export\": \"a\\\"b\\\\c\\u000a\\u00e9\", \"state\": \"connected\", "
 	       "\"since_s\": ");
 	expect("\"reconnects\": 7, \"pid\": 42, \"size_bytes\": 4096, ");
-	expect("\"last_error\": \"\"},\n{\"device\": \"/dev/nb10\"");
+	expect("\"reconnects_by\": \"process\", \"last_error\": \"\"},\n{\"device\": "
+	       "\"/dev/nb10\"");
 	expect("}]\n");
 }
 

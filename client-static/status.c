@@ -97,6 +97,7 @@ static void add_json(struct report_text *text, const struct report *report)
 		   report->state, (unsigned long long)report->since_s, s->reconnects, s->pid,
 		   (unsigned long long)s->export.size_bytes, (unsigned long long)report->read_bytes,
 		   (unsigned long long)report->written_bytes);
+	report_add(text, "\"reconnects_by\": \"%s\", ", s->by_driver ? "driver" : "process");
 	report_add_quoted(text, "last_error", s->last_error);
 	report_add(text, "}");
 }
@@ -109,8 +110,9 @@ static void add_line(struct report_text *text, const struct report *report)
 		   report->state, (unsigned long long)report->since_s,
 		   s->addresses.items[s->address].text);
 	report_add_plain(text, s->job.target.export_name);
-	report_add(text, "\", reconnects %u, process %u, %llu bytes read, %llu written%s",
-		   s->reconnects, s->pid, (unsigned long long)report->read_bytes,
+	report_add(text, "\", reconnects %u%s, process %u, %llu bytes read, %llu written%s",
+		   s->reconnects, s->by_driver ? " by the driver" : "", s->pid,
+		   (unsigned long long)report->read_bytes,
 		   (unsigned long long)report->written_bytes,
 		   *s->last_error ? "; last error: " : "");
 	report_add_plain(text, s->last_error);

@@ -31,6 +31,11 @@ enum {
 	GO = 7,
 	REPLY_ACK = 1,
 	REPLY_INFO = 3,
+	/* Of our patches, docs/nbd-netlink.yaml. */
+	DEVICE_CONNECTIONS = 3,
+	CONNECTION_ITEM = 1,
+	CONNECTION_STATE = 2,
+	LINK_UP = 6,
 };
 
 pthread_mutex_t testbed_lock;
@@ -89,6 +94,21 @@ void testbed_await_given(int count)
 	await(is_given, &count, "a socket is given to the kernel");
 }
 
+/* The loop changes its state and tells nobody, so that this one looks again and again. */
+void testbed_await_state(enum supervise_state state)
+{
+	const struct timespec a_moment = {.tv_nsec = 10 * 1000 * 1000};
+	volatile uint32_t *is = &testbed_device.state;
+
+	for (int i = 0; *is != (uint32_t)state; i++) {
+		if (i == TESTBED_DEADLINE_S * 100) {
+			fprintf(stderr, "the state is not %d but %u\n", (int)state, *is);
+			exit(1);
+		}
+		nanosleep(&a_moment, NULL);
+	}
+}
+
 /* An answer to NBD_OPT_GO with what the export is now. */
 static void serve_go(int fd)
 {
@@ -100,6 +120,8 @@ static void serve_go(int fd)
 	pthread_mutex_lock(&testbed_lock);
 	export = (struct wire_export){.size_bytes = testbed_server.size_bytes,
 				      .flags = testbed_server.flags};
+	if (testbed_kernel.connects)
+		testbed_kernel.link_state = LINK_LIVE;
 	pthread_mutex_unlock(&testbed_lock);
 	at += wire_put_option_reply(at, &info);
 	at += wire_put_info_export(at, &export);
@@ -125,7 +147,7 @@ static void *run_server(void *listener)
 	int fd;
 
 	while ((fd = accept(*(int *)listener, NULL, NULL)) >= 0) {
-		serve_handshake(fd);
+		/* Before the handshake, after which the director may hang up at once. */
 		pthread_mutex_lock(&testbed_lock);
 		if (testbed_server.connection >= 0)
 			close(testbed_server.connection);
@@ -133,6 +155,7 @@ static void *run_server(void *listener)
 		testbed_server.accepted++;
 		pthread_cond_broadcast(&changed);
 		pthread_mutex_unlock(&testbed_lock);
+		serve_handshake(fd);
 	}
 	return NULL;
 }
@@ -175,25 +198,61 @@ static void answer(int result)
 	send(kernel_fd, &ack, sizeof(ack), 0);
 }
 
+/* NBD_CMD_STATUS of the device: nests in nests, the innermost with the state of its one link. */
+static void answer_status(uint8_t state)
+{
+	struct {
+		struct nlmsghdr header;
+		struct genlmsghdr generic;
+		struct nlattr list, device, connections, connection, state_header;
+		uint8_t state[4];
+	} reply = {
+		.header = {.nlmsg_len = sizeof(reply), .nlmsg_type = FAMILY, .nlmsg_seq = 1},
+		.generic = {.cmd = NBD_CMD_STATUS},
+		.list = {.nla_len = 24, .nla_type = NBD_ATTR_DEVICE_LIST},
+		.device = {.nla_len = 20, .nla_type = NBD_DEVICE_ITEM},
+		.connections = {.nla_len = 16, .nla_type = DEVICE_CONNECTIONS},
+		.connection = {.nla_len = 12, .nla_type = CONNECTION_ITEM},
+		.state_header = {.nla_len = 5, .nla_type = CONNECTION_STATE},
+		.state = {state},
+	};
+
+	send(kernel_fd, &reply, sizeof(reply), 0);
+}
+
+/* The errno that is answered to NBD_CMD_RECONFIGURE, with the lock held. */
+static int reconfigure(const uint8_t *attributes, size_t length)
+{
+	if (has_attribute(attributes, length, NBD_ATTR_SIZE_BYTES) ||
+	    has_attribute(attributes, length, NBD_ATTR_BLOCK_SIZE_BYTES))
+		strcpy(testbed_kernel.wrong, "a size in RECONFIGURE");
+	if (!has_attribute(attributes, length, NBD_ATTR_SOCKETS))
+		testbed_kernel.asked++;
+	if (testbed_kernel.errors) {
+		testbed_kernel.errors -= testbed_kernel.errors > 0;
+		return testbed_kernel.error;
+	}
+	if (has_attribute(attributes, length, NBD_ATTR_SOCKETS)) {
+		testbed_kernel.given++;
+		testbed_kernel.link_state = LINK_LIVE;
+	}
+	return 0;
+}
+
 static void take_message(const uint8_t *bytes, size_t length)
 {
 	const uint8_t *attributes = bytes + 20;
 	int error = 0;
 
 	pthread_mutex_lock(&testbed_lock);
-	if (length < 20 || bytes[16] != NBD_CMD_RECONFIGURE)
-		strcpy(testbed_kernel.wrong, "not NBD_CMD_RECONFIGURE");
-	else if (has_attribute(attributes, length - 20, NBD_ATTR_SIZE_BYTES) ||
-		 has_attribute(attributes, length - 20, NBD_ATTR_BLOCK_SIZE_BYTES))
-		strcpy(testbed_kernel.wrong, "a size in RECONFIGURE");
-	if (testbed_kernel.errors) {
-		testbed_kernel.errors -= testbed_kernel.errors > 0;
-		error = testbed_kernel.error;
-	}
-	if (has_attribute(attributes, length - 20, NBD_ATTR_SOCKETS))
-		testbed_kernel.given += !error;
-	else
-		testbed_kernel.asked++;
+	if (length < 20)
+		strcpy(testbed_kernel.wrong, "a message without its headers");
+	else if (bytes[16] == NBD_CMD_STATUS && testbed_kernel.errors >= 0)
+		answer_status((uint8_t)testbed_kernel.link_state);
+	else if (bytes[16] == NBD_CMD_RECONFIGURE)
+		error = reconfigure(attributes, length - 20);
+	else if (bytes[16] != NBD_CMD_STATUS)
+		strcpy(testbed_kernel.wrong, "neither NBD_CMD_RECONFIGURE nor NBD_CMD_STATUS");
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&testbed_lock);
 	answer(error);
@@ -244,6 +303,7 @@ int testbed_set_up(void **state)
 	(void)state;
 	memset(&testbed_device, 0, sizeof(testbed_device));
 	memset(&testbed_kernel, 0, sizeof(testbed_kernel));
+	testbed_kernel.link_state = LINK_LIVE;
 	*testbed_said = '\0';
 	testbed_server.connection = -1;
 	testbed_server.accepted = 0;
@@ -324,7 +384,7 @@ void testbed_run(void *(*director)(void *))
 	assert_int_equal(testbed_device.state, SUPERVISE_DETACHED);
 }
 
-void testbed_tell_link_dead(uint32_t index)
+static void tell_link(uint8_t command, uint32_t index)
 {
 	struct {
 		struct nlmsghdr header;
@@ -333,10 +393,34 @@ void testbed_tell_link_dead(uint32_t index)
 		uint32_t index;
 	} message = {
 		.header = {.nlmsg_len = sizeof(message), .nlmsg_type = FAMILY},
-		.generic = {.cmd = NBD_CMD_LINK_DEAD},
+		.generic = {.cmd = command},
 		.attribute = {.nla_len = 8, .nla_type = NBD_ATTR_INDEX},
 		.index = index,
 	};
 
 	send(events_fd, &message, sizeof(message), 0);
+}
+
+void testbed_tell_link_dead(uint32_t index)
+{
+	tell_link(NBD_CMD_LINK_DEAD, index);
+}
+
+static void set_link_state(enum link_state state)
+{
+	pthread_mutex_lock(&testbed_lock);
+	testbed_kernel.link_state = (int)state;
+	pthread_mutex_unlock(&testbed_lock);
+}
+
+void testbed_driver_loses(enum link_state state)
+{
+	set_link_state(state);
+	tell_link(NBD_CMD_LINK_DEAD, TESTBED_INDEX);
+}
+
+void testbed_driver_connects(void)
+{
+	set_link_state(LINK_LIVE);
+	tell_link(LINK_UP, TESTBED_INDEX);
 }

@@ -35,6 +35,9 @@ extern struct testbed_kernel {
 	int errors;	/* that many times, -1: always */
 	int asked;	/* messages without a socket */
 	int given;	/* messages with one */
+	int link_state; /* that the driver tells, enum link_state; a socket that is given makes it
+			   live */
+	bool connects;	/* the driver is as fast as the next connection to the server */
 	char wrong[64]; /* "" while all messages are right */
 } testbed_kernel;
 
@@ -54,9 +57,14 @@ void testbed_run(void *(*director)(void *));
 /* For directors; those that wait end the program after TESTBED_DEADLINE_S. */
 void testbed_await_line(const char *text);
 void testbed_await_given(int count);
+void testbed_await_state(enum supervise_state state);
 void testbed_hang_up(void); /* the server process of the device dies */
 void testbed_detach(void);  /* from now on the kernel says that the device is gone */
 void testbed_tell_link_dead(uint32_t index);
+
+/* The same, of a driver that connects again by itself: the state that it tells, and its message. */
+void testbed_driver_loses(enum link_state state);
+void testbed_driver_connects(void);
 
 /* A listening socket on a port of its own, whose address goes to *ret; -1: none. */
 int testbed_listen(struct address *ret);

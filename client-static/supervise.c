@@ -5,20 +5,20 @@
  * back-off, to any of the server's addresses, and given to the kernel, which has
  * held the I/O meanwhile.
  *
+ * A driver that was told how (by_driver) connects again by itself. Then it is asked
+ * how its links are, and helped when it does not get on: it compares a server byte
+ * for byte, this loop what matters, and this loop says what is wrong with it.
+ *
  * Runs locked down: no allocation, no file, no name; its words go to the kernel's
  * log. Everything it waits for has a deadline.
  */
 #include "client-static/supervise.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,10 +41,17 @@ enum {
 	LINK_DEAD_DELAY_MS = 100, /* the driver tells it just before it is so */
 
 	REMIND_MS = 60 * 1000, /* of a failure that has not changed */
+
+	/* How long the driver is left alone with a lost link, if it has refused a server and else.
+	 */
+	HELP_REFUSED_MS = 1000,
+	HELP_MS = 5000,
 };
 
 struct link {
-	int fd; /* -1: lost */
+	int fd;		/* -1: lost, or the driver's alone */
+	int kept_fd;	/* by_driver: the driver's socket, see part(); -1: none */
+	bool has_ended; /* kept_fd, and the driver was not asked since */
 	bool is_given;
 	bool is_told;	   /* that it was lost */
 	int error;	   /* of the socket that was lost, 0: none */
@@ -164,7 +171,7 @@ static void connect_link(struct keeper *k, struct link *link)
 static bool is_any_lost(const struct keeper *k)
 {
 	for (uint32_t i = 0; i < k->s->link_count; i++) {
-		if (k->links[i].fd < 0 || !k->links[i].is_given)
+		if (!k->links[i].is_given)
 			return true;
 	}
 	return false;
@@ -186,6 +193,22 @@ static void tell_given(const struct keeper *k, const struct link *link, uint64_t
 			 (unsigned long long)(lost_ms / 100 % 10));
 }
 
+/* The address that the driver has chosen, if its socket is at hand. */
+static void note_address(struct supervision *s, int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof(peer);
+
+	if (fd < 0 || getpeername(fd, (struct sockaddr *)&peer, &length) < 0)
+		return;
+	for (uint32_t i = 0; i < s->addresses.count; i++) {
+		const struct address *address = &s->addresses.items[i];
+
+		if (address->length == length && !memcmp(&address->storage, &peer, length))
+			s->address = i;
+	}
+}
+
 static void given(struct keeper *k, struct link *link)
 {
 	struct supervision *s = k->s;
@@ -193,6 +216,7 @@ static void given(struct keeper *k, struct link *link)
 
 	if (link->is_given)
 		return;
+	note_address(s, link->kept_fd);
 	link->is_given = true;
 	link->since_ms = now_ms();
 	s->reconnects += !link->is_spare;
@@ -227,14 +251,98 @@ static void tell_lost(const struct keeper *k, struct link *link)
 	if (link->is_told)
 		return;
 	link->is_told = true;
-	log_line("/dev/nb%u: lost the connection to %s%s%s; the kernel holds I/O",
+	log_line("/dev/nb%u: lost the connection to %s%s%s; the kernel holds I/O%s",
 		 k->s->job.device_index, k->s->addresses.items[k->s->address].text,
-		 link->error ? ": " : "", link->error ? strerror(link->error) : "");
+		 link->error ? ": " : "", link->error ? strerror(link->error) : "",
+		 k->s->by_driver ? " and connects again" : "");
+}
+
+static int ask_state(const struct keeper *k, const struct link *link)
+{
+	return attach_link_state(&k->s->netlink, k->s->job.device_index,
+				 (uint32_t)(link - k->links));
+}
+
+/* A link of the driver's that stands. Without its socket the end of the device is found by asking.
+ */
+static void rest(struct keeper *k, struct link *link)
+{
+	given(k, link);
+	link->due_ms = now_ms() + (link->kept_fd >= 0 ? GIVE_MAX_MS : RETRY_MAX_MS);
+}
+
+static void note_lost(struct keeper *k, struct link *link)
+{
+	if (link->is_given) {
+		link->is_given = false;
+		link->is_told = false;
+		link->is_spare = false;
+		link->since_ms = now_ms();
+		link->retry_ms = RETRY_MIN_MS;
+		set_state(k->s, SUPERVISE_LOST);
+	}
+	tell_lost(k, link);
+}
+
+/* Whether the driver has had the time to make a link in that state again. */
+static bool needs_help(const struct link *link, int state)
+{
+	uint64_t lost_ms = now_ms() - link->since_ms;
+
+	return lost_ms >= (state == LINK_CONNECTING ? HELP_MS : HELP_REFUSED_MS);
+}
+
+/*
+ * Makes the connection in place of the driver, which goes on with it, or says why
+ * that is not possible. The driver does not rest meanwhile: who comes second with a
+ * good connection closes it.
+ */
+static int help_driver(struct keeper *k, struct link *link)
+{
+	int err = 0;
+
+	connect_link(k, link);
+	if (link->fd < 0)
+		return 0;
+	if (ask_state(k, link) != LINK_LIVE)
+		err = give_link(k, link);
+	if (link->is_given) {
+		if (link->kept_fd >= 0)
+			close(link->kept_fd);
+		link->kept_fd = link->fd;
+	} else {
+		close(link->fd);
+		back_off(link);
+	}
+	link->fd = -1;
+	return err;
+}
+
+/* What is due of one link that the driver makes again; -ENODEV when the device is gone. */
+static int watch(struct keeper *k, struct link *link)
+{
+	int state, err = give_link(k, link);
+
+	if (err)
+		return err;
+	link->has_ended = false;
+	state = ask_state(k, link);
+	if (state == LINK_LIVE)
+		rest(k, link);
+	if (state == LINK_LIVE || state < 0)
+		return 0;
+	note_lost(k, link);
+	if (needs_help(link, state))
+		return help_driver(k, link);
+	back_off(link);
+	return 0;
 }
 
 /* What is due of one link; -ENODEV when the device is gone. */
 static int attend(struct keeper *k, struct link *link)
 {
+	if (k->s->by_driver)
+		return watch(k, link);
 	if (link->fd < 0) {
 		int err;
 
@@ -276,21 +384,63 @@ static void lose_link(struct keeper *k, struct link *link)
 	set_state(k->s, SUPERVISE_LOST);
 }
 
+/*
+ * The driver has made a link again. Either the loop knows that it was lost, and
+ * will find that it stands; or it was so quick that nobody has asked meanwhile; or
+ * this is late news of what was found already, since it takes longer to lose a link
+ * twice.
+ */
+static void note_link_up(struct keeper *k)
+{
+	struct link *link = &k->links[0];
+	uint64_t now = now_ms();
+
+	for (uint32_t i = 0; i < k->s->link_count; i++) {
+		if (!k->links[i].is_given || now - k->links[i].since_ms < RETRY_MIN_MS)
+			return;
+		if (k->links[i].has_ended)
+			link = &k->links[i];
+	}
+	link->is_given = false;
+	link->is_spare = false;
+	link->since_ms = now;
+	given(k, link);
+}
+
 /* A link that the driver calls dead is either seen on its socket, or is the one before it. */
 static void hear(struct keeper *k)
 {
 	uint64_t soon = now_ms() + LINK_DEAD_DELAY_MS;
+	unsigned int heard = attach_heard(&k->s->events, k->s->job.device_index);
 
-	if (!attach_heard_link_dead(&k->s->events, k->s->job.device_index))
+	if (heard & HEARD_LINK_UP && k->s->by_driver)
+		note_link_up(k);
+	if (!heard)
 		return;
 	for (uint32_t i = 0; i < k->s->link_count; i++) {
 		struct link *link = &k->links[i];
 
-		if (link->fd >= 0 && link->due_ms > soon) {
+		if ((link->fd >= 0 || k->s->by_driver) && link->due_ms > soon) {
 			link->due_ms = soon;
 			link->delay_ms = GIVE_MIN_MS;
 		}
 	}
+}
+
+/* Also the end of the device ends the driver's socket, and is told in no other way. */
+static void note_end(struct link *link)
+{
+	uint64_t soon = now_ms() + LINK_DEAD_DELAY_MS;
+
+	link->has_ended = true;
+	if (link->due_ms > soon)
+		link->due_ms = soon;
+}
+
+/* The socket whose end is of interest: not the driver's while it is known to be lost. */
+static int watched_fd(const struct link *link)
+{
+	return link->is_given && !link->has_ended && link->kept_fd >= 0 ? link->kept_fd : link->fd;
 }
 
 /* Until a link is lost, the driver tells something, or something is due. */
@@ -302,7 +452,7 @@ static void await(struct keeper *k)
 
 	for (uint32_t i = 0; i < count; i++) {
 		/* Data is the driver's; only the end of it is ours. -1 is passed over. */
-		polls[i] = (struct pollfd){.fd = k->links[i].fd, .events = POLLRDHUP};
+		polls[i] = (struct pollfd){.fd = watched_fd(&k->links[i]), .events = POLLRDHUP};
 		if (k->links[i].due_ms < due)
 			due = k->links[i].due_ms;
 	}
@@ -312,23 +462,30 @@ static void await(struct keeper *k)
 		return;
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		if (polls[i].revents)
+		if (polls[i].revents && k->s->by_driver)
+			note_end(&k->links[i]);
+		else if (polls[i].revents)
 			lose_link(k, &k->links[i]);
 	}
 	if (polls[count].revents)
 		hear(k);
 }
 
-/* The driver has closed its end in peace: let what it said last arrive. */
+/*
+ * The driver has closed its end in peace: let what it said last arrive. A linger of
+ * 0 throws that away with the last reference, so ours is the last.
+ */
 static void part(struct keeper *k)
 {
 	struct linger none = {0};
 
 	for (uint32_t i = 0; i < k->s->link_count; i++) {
-		if (k->links[i].fd < 0)
+		int fd = k->s->by_driver ? k->links[i].kept_fd : k->links[i].fd;
+
+		if (fd < 0)
 			continue;
-		setsockopt(k->links[i].fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-		close(k->links[i].fd);
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+		close(fd);
 	}
 	set_state(k->s, SUPERVISE_DETACHED);
 	k->s->pid = 0;
@@ -341,7 +498,8 @@ static void begin(struct keeper *k, struct supervision *s)
 	*k = (struct keeper){.s = s};
 	for (uint32_t i = 0; i < s->link_count; i++)
 		k->links[i] = (struct link){
-			.fd = s->fds[i],
+			.fd = s->by_driver ? -1 : s->fds[i],
+			.kept_fd = s->by_driver ? s->fds[i] : -1,
 			.is_given = s->fds[i] >= 0,
 			.is_told = true,
 			.is_spare = s->fds[i] < 0,
@@ -368,79 +526,4 @@ int supervise_run(struct supervision *s)
 		}
 		await(&keeper);
 	}
-}
-
-static bool is_inherited(const struct supervision *s, int fd)
-{
-	if (fd == s->netlink.fd || fd == s->events.fd)
-		return true;
-	for (uint32_t i = 0; i < s->link_count; i++) {
-		if (fd == s->fds[i])
-			return true;
-	}
-	return false;
-}
-
-/* Descriptors of whoever started the command: a root, a terminal, a pipe that nobody reads. */
-static void close_others(const struct supervision *s)
-{
-	struct rlimit limit = {.rlim_cur = 1024};
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	for (int fd = STDERR_FILENO + 1; fd < (int)limit.rlim_cur && fd < 4096; fd++) {
-		if (!is_inherited(s, fd))
-			close(fd);
-	}
-}
-
-/* The kernel's log takes lines without waiting for anybody, and shows them on the console. */
-static int open_log(void)
-{
-	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-
-	return fd < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : fd;
-}
-
-static void swallow(const char *line)
-{
-	(void)line;
-}
-
-static void turn_to_log(int log_fd)
-{
-	if (log_fd < 0)
-		log_to(swallow);
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (log_fd < 0 || dup2(log_fd, fd) < 0)
-			close(fd);
-	}
-}
-
-static struct supervision *map_recipe(const char *fd_text)
-{
-	int fd = atoi(fd_text);
-	struct supervision *s = MAP_FAILED;
-	struct stat file;
-
-	if (fstat(fd, &file) == 0 && file.st_size == (off_t)sizeof(*s))
-		s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (s == MAP_FAILED || s->size_bytes != sizeof(*s) || s->link_count > CONNECTIONS_MAX ||
-	    s->addresses.count > ADDRESSES_MAX || s->addresses.count == 0)
-		die(EXIT_PERMANENT, "%s: is started by nbd-client, not by hand", SUPERVISOR_NAME);
-	return s;
-}
-
-int supervise_main(char **argv)
-{
-	struct supervision *s = map_recipe(argv[2]);
-	bool in_foreground = s->job.supervision == SUPERVISED_IN_FOREGROUND;
-	int log_fd = open_log();
-
-	s->pid = (uint32_t)getpid();
-	lockdown_enter(*s->job.target.unix_path);
-	if (!in_foreground && write(STDOUT_FILENO, "", 1) != 1)
-		return EXIT_PERMANENT;
-	turn_to_log(log_fd);
-	close_others(s);
-	return supervise_run(s);
 }

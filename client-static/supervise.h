@@ -45,6 +45,7 @@ struct supervision {
 	uint32_t block_size_bytes; /* of the device */
 	uint32_t buffer_bytes;	   /* of its sockets, 0: what TCP gives them */
 	uint32_t address;	   /* of addresses, in use or tried last */
+	bool by_driver;		   /* it connects again; the supervisor only watches */
 	uint32_t link_count;
 	int fds[CONNECTIONS_MAX]; /* of the links, inherited by the supervisor; -1: none */
 	struct netlink netlink, events;
