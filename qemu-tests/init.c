@@ -32,6 +32,7 @@
 #define KIT	"/qemu-tests"
 #define FAILURE "/run/guest-failure"
 #define PORTS	"/dev/virtio-ports"
+#define END	"/run/end" /* a script by which the machine ends otherwise than by power off */
 
 enum {
 	PORT_DEADLINE_MS = 20000,
@@ -40,24 +41,7 @@ enum {
 	KMSG_RECORD_BYTES = 8192, /* the kernel's CONSOLE_EXT_LOG_MAX */
 };
 
-/* Leave: the runner sees a machine that ended, with or without a verdict. */
-static _Noreturn void power_off(void)
-{
-	fflush(NULL);
-	if (getpid() != 1) {
-		execlp("systemctl", "systemctl", "poweroff", NULL);
-		_exit(111);
-	}
-	sync();
-	if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL))
-		printf("init: /: read-only: %s\n", strerror(errno));
-	fflush(NULL);
-	if (access("/sys/firmware/acpi", F_OK)) /* cannot power off; QEMU ends at a restart */
-		reboot(RB_AUTOBOOT);
-	reboot(RB_POWER_OFF);
-	for (;;)
-		pause();
-}
+static _Noreturn void power_off(void);
 
 static _Noreturn void give_up(const char *what)
 {
@@ -120,6 +104,27 @@ static int run_command(char *const argv[])
 	if (ended < 0)
 		give_up("wait");
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Leave: the runner sees a machine that ended, with or without a verdict. */
+static _Noreturn void power_off(void)
+{
+	fflush(NULL);
+	if (!access(END, R_OK))
+		run_command((char *[]){"/bin/sh", END, NULL});
+	if (getpid() != 1) {
+		execlp("systemctl", "systemctl", "poweroff", NULL);
+		_exit(111);
+	}
+	sync();
+	if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL))
+		printf("init: /: read-only: %s\n", strerror(errno));
+	fflush(NULL);
+	if (access("/sys/firmware/acpi", F_OK)) /* cannot power off; QEMU ends at a restart */
+		reboot(RB_AUTOBOOT);
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
 }
 
 static void read_first_line(const char *path, char *ret_line, size_t size)
@@ -271,6 +276,7 @@ static void report_guest(int verdict, int status)
 int main(void)
 {
 	char name[128], word[8];
+	struct timespec since_boot;
 	int verdict, status;
 	bool is_init = getpid() == 1;
 
@@ -282,7 +288,9 @@ int main(void)
 		setenv("TERM", "linux", 1);
 	}
 	if (!boot_word("scenario", name, sizeof(name))) {
-		printf("init: a guest runs here\n");
+		clock_gettime(CLOCK_BOOTTIME, &since_boot);
+		printf("init: a guest runs here, %lld ms after its kernel\n",
+		       since_boot.tv_sec * 1000LL + since_boot.tv_nsec / 1000000);
 		power_off();
 	}
 	if (is_init) {

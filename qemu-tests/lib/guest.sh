@@ -17,6 +17,11 @@ fail() { # WHY
 	exit 1
 }
 
+# When the scenario is over the machine ends by this shell command, not by power off.
+end_by() { # COMMAND...
+	echo "$*" >/run/end
+}
+
 # Tells the host half; its wait_event WORD sees it.
 say() { # WORD
 	echo "$*" >&9

@@ -72,6 +72,12 @@ console_send() { # TEXT
 	printf '%s\r' "$1" >&"$console"
 }
 
+# Three fingers at its keyboard.
+ctrl_alt_del() {
+	qmp send-key '{"keys":[{"type":"qcode","data":"ctrl"},{"type":"qcode","data":"alt"},{"type":"qcode","data":"delete"}]}' >&2 ||
+		host_failed "ctrl_alt_del"
+}
+
 # Pulls the network cable, or puts it back.
 link_set() { # on|off
 	local up=false
