@@ -78,6 +78,21 @@ struct overlay {
 	struct target target; /* of ON_EXPORT */
 };
 
+enum { BOND_CARDS_MAX = 4 };
+
+/* bond=: cards that are one interface; no name: none */
+struct bond_link {
+	char name[IFNAMSIZ], cards[BOND_CARDS_MAX][IFNAMSIZ];
+	int card_count;
+	char options[128]; /* KEY=VALUE,... of Documentation/networking/bonding.rst, or "" */
+};
+
+/* vlan=: a VLAN of this number on a card or on the bond; no name: none */
+struct vlan_link {
+	char name[IFNAMSIZ], parent[IFNAMSIZ];
+	int id;
+};
+
 struct boot_line {
 	struct target root; /* complete when ROOT_ON_LINE */
 	struct target swap; /* when has_swap */
@@ -90,6 +105,8 @@ struct boot_line {
 	struct overlay overlay;
 	struct nbd_opts opts;
 	struct ip_config ip;
+	struct bond_link bond;
+	struct vlan_link vlan;
 	char boot_mac[18]; /* of BOOTIF=, "" or lower case with colons */
 	char root_fstype[32];
 	char root_flags[256];
@@ -200,6 +217,18 @@ void network_drop_lease(void);
  * running system leave the interface with this MAC address alone.
  */
 void network_keep(const char *mac);
+
+/* links.c */
+
+/* The values of vlan= and bond=. 0, or -EINVAL with why. */
+int links_parse_vlan(const char *value, struct vlan_link *ret, char *why, size_t why_size);
+int links_parse_bond(const char *value, struct bond_link *ret, char *why, size_t why_size);
+
+/* The name of the topmost of them, which gets the address; "" when the line has none. */
+const char *links_top(const struct boot_line *line);
+
+/* Makes those that are not there yet and brings them up. Prints as stages do. */
+int links_make(const struct boot_line *line);
 
 /* address.c: one interface by ioctl(2), netdevice(7) */
 

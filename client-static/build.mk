@@ -51,8 +51,8 @@ $(eval $(call client_test,names,names system failure check attach-ioctl reserve 
 $(eval $(call client_test,reserve-rule,reserve-rule))
 $(eval $(call client_test,options,options arguments nbdtab uri names system failure attach reserve reserve-rule check attach-ioctl launch state))
 $(eval $(call client_test,nbdtab,nbdtab options arguments uri names system failure attach reserve reserve-rule check attach-ioctl launch state))
-$(eval $(call client_test,cmdline,cmdline root-forms root-path names ip nbdopts uri reserve reserve-rule check attach-ioctl attach launch state system failure))
-$(eval $(call client_test,root-forms,root-forms root-path cmdline names ip nbdopts uri reserve reserve-rule check attach-ioctl attach launch state system failure))
+$(eval $(call client_test,cmdline,cmdline root-forms root-path names ip links address nbdopts uri reserve reserve-rule check attach-ioctl attach launch state system failure))
+$(eval $(call client_test,root-forms,root-forms root-path cmdline names ip links address nbdopts uri reserve reserve-rule check attach-ioctl attach launch state system failure))
 $(eval $(call client_test,lease,lease))
 $(eval $(call client_test,filesystem,filesystem))
 $(eval $(call client_test,root-tag,root-tag filesystem directory system))
@@ -81,7 +81,7 @@ $(B)/test/client-probe: $(CLIENT_PROBE:%=$(B)/asan/client-static/%.o) \
 FUZZ_S ?= 60
 CLIENT_FUZZ := peer text
 FUZZ_peer := uri names system failure negotiate geometry attach
-FUZZ_text := cmdline root-forms root-path nbdopts ip uri names system failure nbdtab options check attach-ioctl attach \
+FUZZ_text := cmdline root-forms root-path nbdopts ip links address uri names system failure nbdtab options check attach-ioctl attach \
 	     reserve reserve-rule launch state
 
 .PHONY: fuzz-client $(CLIENT_FUZZ:%=fuzz-client-%)

@@ -200,7 +200,18 @@ static const struct {
 	{ROOT "ip=10.0.2.15:::24::eth0:off:99", "MTU \"99\", wanted is 576 to 65535"},
 	{ROOT "ip=toolonginterface0:dhcp", "longer than an interface name"},
 	{ROOT "ip=dhcp6", "field 1 is \"dhcp6\""},
-	{ROOT "vlan=eth0.5:eth0", "this image sets up one card as it is: leave it out"},
+	{ROOT "vlan=eth0", "vlan=eth0: wants NAME:CARD"},
+	{ROOT "vlan=left:eth0", "must end in the number of the VLAN"},
+	{ROOT "vlan=eth0.4095:eth0", "must end in the number of the VLAN"},
+	{ROOT "vlan=a/b5:eth0", "wants NAME:CARD"},
+	{ROOT "vlan=eth0.5:eth0 vlan=eth0.6:eth0", "one VLAN carries the root"},
+	{ROOT "bond=bond0", "wants NAME:CARD,CARD"},
+	{ROOT "bond=bond0:eth0,../x", "wants NAME:CARD,CARD"},
+	{ROOT "bond=bond0:a,b,c,d,e", "of at most 4 cards"},
+	{ROOT "bond=bond0:eth0,eth1:mode", "wants NAME:CARD,CARD"},
+	{ROOT "bond=bond0:eth0,eth1:../mode=1", "wants NAME:CARD,CARD"},
+	{ROOT "bond=bond0:eth0,eth1:mode=1:9000", "the MTU of a bond is set by ip="},
+	{ROOT "bridge=br0:eth0", "this image sets up one card as it is: leave it out"},
 	{ROOT "nameserver=dns.example", "nameserver=dns.example: wants an IPv4 address"},
 	{ROOT "ifname=eth0", "ifname=eth0: wants INTERFACE:MAC"},
 	{ROOT "rd.live.overlay.size=512", "rd.live.overlay.size=512: is not done here: write"},
@@ -427,12 +438,31 @@ static void test_random(void **state)
 	}
 }
 
+static void test_links(void **state)
+{
+	char text[] = ROOT "bond=team-0:eth0,eth1:miimon=100,mode=802.3ad vlan=vlan0012:team-0";
+	char why[BOOT_WHY_BYTES];
+	struct boot_line line;
+
+	(void)state;
+	assert_int_equal(cmdline_parse(text, &line, why, sizeof(why)), 0);
+	assert_string_equal(line.bond.name, "team-0");
+	assert_int_equal(line.bond.card_count, 2);
+	assert_string_equal(line.bond.cards[1], "eth1");
+	assert_string_equal(line.bond.options, "miimon=100,mode=802.3ad");
+	assert_string_equal(line.vlan.name, "vlan0012");
+	assert_string_equal(line.vlan.parent, "team-0");
+	assert_int_equal(line.vlan.id, 12);
+	assert_string_equal(links_top(&line), "vlan0012");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),	cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_quoting), cmocka_unit_test(test_expand),
-		cmocka_unit_test(test_long),	cmocka_unit_test(test_random),
+		cmocka_unit_test(test_links),  cmocka_unit_test(test_good),
+		cmocka_unit_test(test_bad),    cmocka_unit_test(test_quoting),
+		cmocka_unit_test(test_expand), cmocka_unit_test(test_long),
+		cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

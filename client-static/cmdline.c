@@ -148,6 +148,34 @@ static int parse_ip(struct reading *r, const char *name, const char *value)
 	return 0;
 }
 
+static int parse_vlan(struct reading *r, const char *name, const char *value)
+{
+	char clause[BOOT_WHY_BYTES / 2];
+
+	if (*r->line->vlan.name)
+		return cmdline_refuse(
+			r,
+			"%s=%.80s: one VLAN carries the root; leave this one to the distribution",
+			name, value);
+	if (links_parse_vlan(value, &r->line->vlan, clause, sizeof(clause)) < 0)
+		return cmdline_refuse(r, "%s=%.80s: %s", name, value, clause);
+	return 0;
+}
+
+static int parse_bond(struct reading *r, const char *name, const char *value)
+{
+	char clause[BOOT_WHY_BYTES / 2];
+
+	if (*r->line->bond.name)
+		return cmdline_refuse(
+			r,
+			"%s=%.80s: one bond carries the root; leave this one to the distribution",
+			name, value);
+	if (links_parse_bond(value, &r->line->bond, clause, sizeof(clause)) < 0)
+		return cmdline_refuse(r, "%s=%.80s: %s", name, value, clause);
+	return 0;
+}
+
 static int parse_nameserver(struct reading *r, const char *name, const char *value)
 {
 	struct in_addr *dns = &r->dns[r->dns_count];
@@ -378,8 +406,8 @@ static const struct parameter with_value[] = {
 	{{"rd.neednet", "dracut", "not needed: the network is always brought up"}, pass_over},
 	{{"rd.net.timeout.*", "dracut", "not needed: waiting has no end here"}, pass_over},
 	{{"rd.net.dhcp.retry", "dracut", "not needed: waiting has no end here"}, pass_over},
-	{{"vlan", "dracut", one_card}, refuse_unless_no},
-	{{"bond", "dracut", one_card}, refuse_unless_no},
+	{{"vlan", "dracut", "a VLAN, which gets the address"}, parse_vlan},
+	{{"bond", "dracut", "cards that are one interface"}, parse_bond},
 	{{"team", "dracut", one_card}, refuse_unless_no},
 	{{"bridge", "dracut", one_card}, refuse_unless_no},
 	{{"rd.route", "dracut", one_card}, refuse_unless_no},

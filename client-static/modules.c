@@ -67,7 +67,7 @@ static int load(int dir_fd, const char *path)
 	return r;
 }
 
-/* True when nbdopts= of the boot line has the key. */
+/* True when nbdopts= of the boot line has the key, or the key is a word of the line itself. */
 static bool is_asked_for(const char *key)
 {
 	char line[BOOT_LINE_BYTES];
@@ -75,10 +75,13 @@ static bool is_asked_for(const char *key)
 
 	if (system_read("/proc/cmdline", line, sizeof(line)) < 0)
 		return false;
-	while (cmdline_next(&rest, &name, &value) > 0)
+	while (cmdline_next(&rest, &name, &value) > 0) {
+		if (value && strcmp(name, key) == 0)
+			return true;
 		while (value && strcmp(name, "nbdopts") == 0 && (opt = strsep(&value, ",")))
 			if (strcmp(opt, key) == 0)
 				return true;
+	}
 	return false;
 }
 

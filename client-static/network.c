@@ -47,15 +47,21 @@ static void read_attribute(const char *interface, const char *file, char *ret, s
 
 static bool is_meant(const struct boot_line *line, const char *interface)
 {
+	const char *top = links_top(line);
 	char mac[SYSFS_VALUE_BYTES];
 
 	if (line->ip.device[0])
 		return strcmp(line->ip.device, interface) == 0;
+	if (*top)
+		return strcmp(top, interface) == 0;
 	read_attribute(interface, "address", mac, sizeof(mac));
 	return !line->boot_mac[0] || strcmp(line->boot_mac, mac) == 0;
 }
 
-/* A card is an Ethernet interface (ARPHRD 1) with a device behind it: no lo, dummy, bridge. */
+/*
+ * A card is an Ethernet interface (ARPHRD 1) with a device behind it: no lo, dummy, bridge. Or it
+ * is what the line puts over one.
+ */
 static int add_card(int dir_fd, const char *interface, void *data)
 {
 	struct cards *cards = data;
@@ -63,7 +69,9 @@ static int add_card(int dir_fd, const char *interface, void *data)
 
 	snprintf(path, sizeof(path), "%.15s/device", interface);
 	read_attribute(interface, "type", type, sizeof(type));
-	if (strcmp(type, "1") != 0 || faccessat(dir_fd, path, F_OK, 0) < 0 ||
+	if (strcmp(type, "1") != 0 ||
+	    (faccessat(dir_fd, path, F_OK, 0) < 0 &&
+	     strcmp(interface, links_top(cards->line)) != 0) ||
 	    !is_meant(cards->line, interface) || cards->count == CARDS_MAX)
 		return 0;
 	snprintf(cards->names[cards->count++], IFNAMSIZ, "%s", interface);
@@ -301,11 +309,15 @@ void network_drop_lease(void)
 int network_up(const struct boot_line *line, bool need_ipv4, struct boot_identity *ret)
 {
 	struct cards cards = {.line = line};
-	const char *interface = find_configured(&cards);
+	const char *interface;
 	int r = address_link_up("lo");
 
 	if (r < 0)
 		log_line("lo: %s", strerror(-r));
+	r = links_make(line);
+	if (r)
+		return r;
+	interface = find_configured(&cards);
 	if (interface) {
 		take_kernel_name_servers();
 		say_address(interface, "set before");

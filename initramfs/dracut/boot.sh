@@ -7,6 +7,7 @@
 
 if [ -e "$hookdir/initqueue/finished/nbd.sh" ] && [ ! -e /run/nbd-client/boot-done ]; then
 	modprobe -q nbd
+	! getarg bond= >/dev/null || modprobe -q bonding max_bonds=0
 	if nbd-client -boot "$NEWROOT"; then
 		: >/run/nbd-client/boot-done
 	fi

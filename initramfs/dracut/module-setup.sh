@@ -38,7 +38,7 @@ depends() {
 
 # Whatever the machine is that makes the image: the root may be one of these somewhere else.
 installkernel() {
-	hostonly='' instmods nbd af_packet ext4 squashfs overlay dm_crypt ecb xts
+	hostonly='' instmods nbd af_packet ext4 squashfs overlay dm_crypt ecb xts 8021q bonding
 }
 
 install() {
