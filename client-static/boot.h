@@ -117,7 +117,7 @@ struct boot_line {
 	int panic_s; /* panic=; after a permanent failure, restart when more than 0 */
 };
 
-/* What %m, %u, %h and %b stand for; "" is unknown. With room for the newline that files have. */
+/* What %m, %u, %h and %i stand for; "" is unknown. With room for the newline that files have. */
 struct boot_identity {
 	char mac[sizeof("52:54:00:12:34:56\n")];
 	char uuid[sizeof("564d0000-aaaa-bbbb-cccc-0123456789ab\n")];
@@ -161,7 +161,7 @@ int cmdline_root_path(struct boot_line *line, const char *root_path, const char 
 		      char *why, size_t why_size);
 
 /*
- * Replaces %m %u %h %b in export_name, of TARGET_EXPORT_BYTES. Returns 0, -ENODATA
+ * Replaces %m %u %h %i in export_name, of TARGET_EXPORT_BYTES. Returns 0, -ENODATA
  * when the value is unknown, -ENAMETOOLONG; the reason is in why.
  */
 int cmdline_expand(char *export_name, const struct boot_identity *identity, char *why,

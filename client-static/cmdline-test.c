@@ -86,7 +86,7 @@ static const struct {
 	{"root=nbd://server", "root=server,10809,"},
 	{"root=nbd://[fd00::1]:9/r", "root=fd00::1,9,r"},
 	{"root=nbd://[fd00::1]", "root=fd00::1,10809,"},
-	{"root=nbd://s/%m-%u-%h", "root=s,10809,%m-%u-%h"},
+	{"root=nbd://s/%m-%u-%h/%i", "root=s,10809,%m-%u-%h/%i"},
 	{ROOT "nbdswap=nbd://s:7/swap/%m", "root=10.0.2.2,10809,r swap=s,7,swap/%m"},
 	{"root=nbd://a/1 root=nbd://b/2", "root=b,10809,2"},
 	{"\t root=nbd://a/1\n", "root=a,10809,1"},
@@ -321,7 +321,7 @@ static void test_expand(void **state)
 {
 	const struct boot_identity identity = {
 		.mac = "52:54:00:12:34:56", .host_name = "pc7", .boot_id = "1c8e-4b"};
-	char name[TARGET_EXPORT_BYTES] = "swap/%m-%h-100%/%b";
+	char name[TARGET_EXPORT_BYTES] = "swap/%m-%h-100%/%i";
 	char why[BOOT_WHY_BYTES];
 
 	(void)state;

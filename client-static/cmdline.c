@@ -541,7 +541,7 @@ int cmdline_expand(char *export_name, const struct boot_identity *identity, char
 			value = identity->uuid, what = "DMI UUID";
 		else if (c[0] == '%' && c[1] == 'h')
 			value = identity->host_name, what = "host name";
-		else if (c[0] == '%' && c[1] == 'b')
+		else if (c[0] == '%' && c[1] == 'i')
 			value = identity->boot_id, what = "boot ID";
 		if (value && !*value) {
 			cmdline_refuse(&reason, "export \"%.80s\": this machine has no %s",

@@ -31,7 +31,7 @@ static const struct good {
 	{"nbd://[::1]/x", "::1", 10809, "", "x"},
 	{"nbd://[fe80::1%25eth0]:99/x", "fe80::1%eth0", 99, "", "x"},
 	{"nbd://server/a%20b%2fc%3F%25", "server", 10809, "", "a b/c?%"},
-	{"nbd://server/%m-%u-%h", "server", 10809, "", "%m-%u-%h"},
+	{"nbd://server/%m-%u-%h-%i", "server", 10809, "", "%m-%u-%h-%i"},
 	{"nbd+unix:///x?socket=/run/nbd.sock", "", 0, "/run/nbd.sock", "x"},
 	{"nbd+unix:///?socket=a%20b", "", 0, "a b", ""},
 	{"nbd+unix://?socket=s", "", 0, "s", ""},

@@ -17,6 +17,9 @@ _Static_assert(TARGET_EXPORT_BYTES == NBD_MAX_STRING + 1, "export name");
 
 static const char not_a_uri[] = "write nbd://HOST[:PORT]/EXPORT";
 
+/* Behind a % in the name of an export: what cmdline_expand() knows; no hexadecimal digit. */
+#define MACHINE_LETTERS "muhi"
+
 struct why {
 	char *text;
 	size_t size;
@@ -215,8 +218,8 @@ static int parse_hierarchy(struct span rest, bool is_unix, struct target *target
 	}
 	take_char(&rest, '/');
 	name = take_until(&rest, "?#");
-	err = decode(name, "muh", target->export_name, sizeof(target->export_name), "export name",
-		     why);
+	err = decode(name, MACHINE_LETTERS, target->export_name, sizeof(target->export_name),
+		     "export name", why);
 	if (err)
 		return err;
 	if (take_char(&rest, '?')) {
@@ -321,7 +324,7 @@ void uri_format(const struct target *target, char *ret, size_t size)
 		}
 	}
 	write_plain(&w, "/");
-	write_escaped(&w, target->export_name, "-._~/:@!$'()*+,;=", "muh");
+	write_escaped(&w, target->export_name, "-._~/:@!$'()*+,;=", MACHINE_LETTERS);
 	if (*target->unix_path) {
 		write_plain(&w, "?socket=");
 		write_escaped(&w, target->unix_path, "-._~/:@", "");

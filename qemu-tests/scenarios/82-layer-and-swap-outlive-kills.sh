@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="a machine on its own layer, and swap for this boot, outlives a kill of the server and a cable that is out"
 MEM=128M TIMEOUT=300
-BOOTLINE='root=nbd://10.0.2.2:PORT/root/%m rw nbdswap=nbd://10.0.2.2:PORT/swap/%m/%b'
+BOOTLINE='root=nbd://10.0.2.2:PORT/root/%m rw nbdswap=nbd://10.0.2.2:PORT/swap/%m/%i'
 
 server_config() { # PORT
 	machine_config "$1" 512M
