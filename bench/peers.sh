@@ -63,6 +63,7 @@ server_start() { # PEER
 			server_port[$1]=$port
 			return
 		fi
+		[ ! -s "$pid_file" ] || kill -TERM "$(cat "$pid_file")" # it runs, and does not serve the disk
 	done
 	die "$1: did not start $try times: $(cat "$work/$1.log")"
 }

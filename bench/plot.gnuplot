@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # data: a table of plot.jq; out: the SVG; what: the title. Logarithmic, since a request of
 # 1 MiB costs a hundred times what one of 4 KiB does.
-stats data skip 1 nooutput
 set terminal svg size 1200, 600 font "sans,12" noenhanced background "white"
 set output out
 set title what
