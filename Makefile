@@ -111,7 +111,7 @@ distclean: ## remove build/ whole
 
 help: ## print this
 	@printf 'make TARGET [V=1]\n\n'
-	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  \1\t\2/p' Makefile */build.mk */*/build.mk | sort | expand -t 20
+	@sed -nE 's/^([a-z][a-z0-9-]*):.*## (.*)/  \1\t\2/p' Makefile */build.mk */*/build.mk | sort | expand -t 20
 
 $(B)/host/%.o: %.c
 	$(call say,CC,$@)

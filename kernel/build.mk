@@ -3,14 +3,14 @@
 # Kernels.  kernel-debian: the stock Debian kernel, unpacked from its package.  For each
 # kernel/versions/VERSION.mk: VERSION is built from the Debian source with patches/VERSION and the
 # fragments below, VERSION-stock without the patches, VERSION-debug with debug.config on top.
-# floppy is 6.12 with its own fragment.
+# floppy is 6.12 with its own fragment, floppy288 with one more.
 # docs/kernels.md tells how to add a version.
 
 KERNEL_DEBIAN_PACKAGE ?= linux-image-cloud-amd64
 LINUX_SOURCE_DIR      ?= /usr/src
 
 KERNEL_VERSIONS  := $(patsubst kernel/versions/%.mk,%,$(wildcard kernel/versions/*.mk))
-KERNEL_PRODUCTS  := $(foreach v,$(KERNEL_VERSIONS),$v $v-stock $v-debug) floppy
+KERNEL_PRODUCTS  := $(foreach v,$(KERNEL_VERSIONS),$v $v-stock $v-debug) floppy floppy288
 KERNEL_FRAGMENTS := $(patsubst %,kernel/config/%.config, \
 		      base netboot nics nbd swap filesystems systemd test)
 
@@ -80,8 +80,9 @@ $(foreach v,$(KERNEL_VERSIONS), \
   $(eval $(call kernel_product,$v-stock,$v-stock,obj,-stock,$(kernel_config))) \
   $(eval $(call kernel_product,$v-debug,$v,obj-debug,-swapsafe-debug,$(kernel_config) kernel/config/debug.config)))
 
-# The kernel of the boot floppy: 32-bit, as small as it goes.
+# The kernels of the boot floppies: 32-bit, as small as it goes, and for twice the room.
 $(eval $(call kernel_product,floppy,6.12,obj-floppy,-swapsafe-floppy,kernel/config/floppy.config))
+$(eval $(call kernel_product,floppy288,6.12,obj-floppy288,-swapsafe-floppy,kernel/config/floppy.config kernel/config/floppy288.config))
 
 # The driver for a stock kernel: the one of Debian that the tests boot, or, with KERNEL_RELEASE=,
 # one whose headers are installed.

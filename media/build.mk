@@ -15,8 +15,9 @@ I586_SPECS    = -specs=$(I386)/musl-gcc.specs -B$(I586_LIBGCC) -L$(I586_LIBGCC)
 I586_LDFLAGS  = $(MUSL_LDFLAGS) -Wl,-z,noseparate-code -s $(I586_SPECS)
 FLOPPY_TOOLS := $(B)/make-floppy $(B)/swapsafe-floppy
 
-.PHONY: floppy floppy-tools
+.PHONY: floppy floppy288 floppy-tools
 floppy: $(B)/media/floppy.img ## a 1.44 MB boot floppy, build/media/floppy.img (FLOPPY_LINE= its boot line)
+floppy288: $(B)/media/floppy288.img ## a 2.88 MB one with ext4 and more cards, build/media/floppy288.img
 floppy-tools: $(FLOPPY_TOOLS)
 
 $(I386)/ready: media/fetch-i386
@@ -72,6 +73,7 @@ $(B)/media/$(1): $(B)/media/boot.bin $(B)/kernel/$(2)/bzImage $(B)/media/init.cp
 	$(Q)$(B)/swapsafe-floppy --set '$$(FLOPPY_LINE)' $$@
 endef
 $(eval $(call floppy_image,floppy.img,floppy,2880))
+$(eval $(call floppy_image,floppy288.img,floppy288,5760))
 
 INTEROP_TESTS += media/floppy-test.sh
 media/floppy-test.sh: $(FLOPPY_TOOLS) $(B)/media/boot.bin

@@ -52,7 +52,8 @@ scenario_needs = $(TEST_ROOT) $(B)/qemu-tests/tsc-khz server initramfs $(IMAGE_D
 	$(if $(filter l1,$(call kernels_of,$(1))),$(B)/roots/test-l1.cpio.gz $(B)/initramfs/busybox-l1.cpio.gz) \
 	$(patsubst %,$(B)/initramfs/%-debian.cpio.gz,$(filter-out busybox,$(sort $(call scenario_said,INITRD,$(1))))) \
 	$(if $(findstring debian12,$(call scenario_said,ROOT,$(1))),$(B)/roots/debian12.ext4) \
-	$(if $(filter floppy,$(call scenario_said,BOOT,$(1))),$(B)/media/floppy.img $(TEST_ROOT_I586)) \
+	$(if $(filter floppy,$(call scenario_said,BOOT,$(1))),$(TEST_ROOT_I586) \
+		$(patsubst %,$(B)/media/%.img,$(sort floppy $(filter floppy%,$(call kernels_of,$(1)))))) \
 	$(if $(findstring ipxe-,$(call scenario_said,BOOT,$(1))),ipxe-media)
 
 check-qemu: $$(call scenario_needs,$$(or $$(T),0 1 2 3 4 5 6 7 8 9)) ## scenarios: [T=31] [KERNEL=6.12] [FLAVOUR=debug] [NIC=e1000] [JOBS=2] [V=1]
@@ -66,10 +67,12 @@ proof-client: export LINKS := $(LINKS)
 proof-client: $$(call scenario_needs,60-proof) ## restarts and link losses under swap, Debian's client as control: [RESTARTS=200] [LINKS=50] [KERNEL=6.12]
 	$(Q)qemu-tests/run 60-proof
 
-check-media: $$(call scenario_needs,71 72 73 74 75 77 78 79) ## every scenario of the media, the floppy's with every card that it drives
+check-media: $$(call scenario_needs,71 72 73 74 75 76 77 78 79) $(B)/media/floppy288.img ## every scenario of the media, the floppies' with every card that QEMU has for them
 	$(Q)for nic in e1000 rtl8139 pcnet ne2k_pci virtio-net-pci; do \
 		echo "$$nic:"; NIC=$$nic KERNEL=floppy qemu-tests/run 71 || exit; done
 	$(Q)KERNEL=floppy qemu-tests/run 72 73 74 75
+	$(Q)for nic in e1000e i82559c vmxnet3 tulip; do \
+		echo "$$nic:"; NIC=$$nic KERNEL=floppy288 qemu-tests/run 76 || exit; done
 	$(Q)KERNEL=debian qemu-tests/run 77 78 79
 
 debug: $$(call scenario_needs,$$(T)) ## one scenario on this terminal, with a shell in the guest: T=31

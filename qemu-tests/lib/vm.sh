@@ -109,7 +109,7 @@ vm_boot_line() { # MORE-WORDS...
 # A floppy with this boot line, and the 32-bit machine that boots from it, in the array media. Its
 # kernel knows no virtio ports: the verdict and the events share the second serial line.
 vm_floppy() { # BOOT-LINE
-	recorded cp "$build/media/floppy.img" "$dir/floppy.img"
+	recorded cp "$build/media/$kernel.img" "$dir/floppy.img"
 	recorded "$build/swapsafe-floppy" --set "$1" "$dir/floppy.img" || host_failed "floppy"
 	! has floppy || floppy || host_failed "floppy()"
 	ln -sf events.log "$dir/verdict"
