@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # nbd-server.
 
-SERVER_STAGES := options size address allow config machines load listen loop-epoll server connection payload \
+SERVER_STAGES := options size address allow config config-keys machines load listen loop-epoll server connection payload \
 		 splice negotiate claim hold command serve reply flush storage-pool storage-uring export \
 		 export-linux extent per-client swap-file layer layer-map machine-file traffic status \
 		 status-show confine daemon
