@@ -232,13 +232,15 @@ static void give_to_threads(void *arg, struct storage_job *job)
 
 static bool is_for_ring(const struct storage_job *job)
 {
-	const struct export *export = job->export;
+	const struct export *export = job->export; /* NULL: STORAGE_CALL */
 
+	if (job->op != STORAGE_READ && job->op != STORAGE_WRITE)
+		return false;
 	if (!export->is_plain || job->hole_bytes)
 		return false;
-	return job->op == STORAGE_READ || (job->op == STORAGE_WRITE && export->direct_fd >= 0 &&
-					   export_data_fd(export, job->iov, job->iov_count,
-							  job->offset_bytes) == export->direct_fd);
+	return job->op == STORAGE_READ ||
+	       (export->direct_fd >= 0 && export_data_fd(export, job->iov, job->iov_count,
+							 job->offset_bytes) == export->direct_fd);
 }
 
 void storage_submit(struct storage *storage, struct storage_job *job)
