@@ -154,7 +154,7 @@ second_machine() { # ADDRESS BOOTLINE
 	touch "$dir/console.log"
 	vm_command "$(vm_boot_line)" "file,id=console,path=$dir/console.log"
 	vm=("${vm[@]/#user,id=net0/user,id=net0,$forward}")
-	"${vm[@]/%:12:34:56/:12:34:57}" >"$dir/qemu.log" 2>&1 &
+	"${vm[@]/:12:34:56/:12:34:57}" >"$dir/qemu.log" 2>&1 &
 	second_pid=$!
 }
 
