@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -17,6 +18,8 @@ enum {
 	CHECK_NOT_ATTACHED = 1,
 	CHECK_ERROR = 2,
 };
+
+enum { END_MS = 1000, END_POLL_MS = 10 };
 
 int check_attached(uint32_t index, uint64_t *ret_pid)
 {
@@ -68,6 +71,16 @@ static int disconnect(uint32_t index, struct failure *why)
 	return err;
 }
 
+/* A process that attached by ioctl is still to leave the driver; who has it open keeps it. */
+static void await_end(uint32_t index)
+{
+	static const struct timespec pause = {.tv_nsec = END_POLL_MS * 1000 * 1000};
+	uint64_t pid;
+
+	for (int ms = 0; ms < END_MS && check_attached(index, &pid) == 0; ms += END_POLL_MS)
+		nanosleep(&pause, NULL);
+}
+
 int disconnect_run(uint32_t index)
 {
 	struct failure why;
@@ -81,6 +94,7 @@ int disconnect_run(uint32_t index)
 		log_line("/dev/nb%u: %s", index, why.text);
 		return why.exit_code;
 	}
+	await_end(index);
 	state_forget(index);
 	log_line("/dev/nb%u: detached", index);
 	return 0;
