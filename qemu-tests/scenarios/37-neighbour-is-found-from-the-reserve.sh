@@ -15,7 +15,7 @@ forget_neighbours() {
 guest() {
 	exec 6>/sys/class/net/eth0/flags
 	drain_objects
-	swap_drained 160 15 forget_neighbours
+	swap_drained 512 15 forget_neighbours
 	failed=$(drops failed '(___neigh_|arp_).*')
 	[ "$failed" = 0 ] || fail "$failed allocations for the search of a neighbour failed"
 	[ "$(drain_saw written_pages)" -ge 256 ] ||
