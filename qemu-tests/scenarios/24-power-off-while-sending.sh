@@ -8,10 +8,10 @@ APPEND='initcall_debug loglevel=7' # a line, and so a delay, for each device tha
 guest() {
 	network
 	nbd-client -N swap 10.0.2.2 "$port" /dev/nb0
-	for writer in 1 2 3 4; do
-		while dd if=/dev/zero of=/dev/nb0 bs=128k oflag=direct; do :; done >/dev/null 2>&1 &
+	for reader in 1 2 3 4; do
+		while dd if=/dev/nb0 of=/dev/null bs=1M iflag=direct; do :; done >/dev/null 2>&1 &
 	done
-	requests_are_sent() { [ "$(awk '{ print $5 }' /sys/block/nbd0/stat)" -ge 1000 ]; }
-	within 30 requests_are_sent || fail "the card sends nothing"
+	data_comes() { [ "$(awk '{ print $1 }' /sys/block/nbd0/stat)" -ge 1000 ]; }
+	within 30 data_comes || fail "the card receives nothing"
 	echo 20 >/proc/sys/kernel/printk_delay
 }
