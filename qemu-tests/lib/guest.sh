@@ -110,9 +110,12 @@ hog_until() { # WORD SIZE
 	done
 }
 
-# From now on tasks may wait so long for a server before the kernel calls it a hang.
+# From now on tasks may wait so long for a server before the kernel calls it a hang. So may the works
+# of a pool that needs another worker: the task that makes workers waits for memory like any other.
 outage_may_last() { # SECONDS
 	echo "$1" >/proc/sys/kernel/hung_task_timeout_secs
+	workqueues=/sys/module/workqueue/parameters/watchdog_thresh
+	[ ! -e "$workqueues" ] || echo "$1" >"$workqueues"
 }
 
 # The processes that keep the devices are so many, locked, and hold nothing but sockets and the log.

@@ -102,6 +102,7 @@ vm_boot_line() { # MORE-WORDS...
 	[ "$BOOT" = floppy ] || line+=' log_buf_len=512K' # half a megabyte that its machine does not have
 	echo "${line//PORT/$port} $APPEND console=ttyS0 panic=-1 oops=panic unknown_nmi_panic" \
 		"sysrq_always_enabled sysctl.kernel.hung_task_timeout_secs=$((20 * scale))" \
+		"workqueue.watchdog_thresh=$((20 * scale))" \
 		"sysctl.kernel.watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" \
 		"scenario_port=$port $*"
 }
