@@ -152,8 +152,15 @@ qemu-tests/campaign/report "$work/bound.tsv" "$work" >/dev/null
 expect_text "$work/campaign-swap.txt" '^l0@debian .* 100 +100 .* 1/24 +3\.0 % '
 expect_text "$work/campaign-swap.txt" '^stock@debian .* 20 +19 .* 1/24 +21\.6 % '
 
-# Every column has been through all its cells before one comes again, and no run is there twice.
 . qemu-tests/campaign/columns.sh
+# One is chosen by whole names: 6.1 is not 6.12.
+for only in patched@6.1 6.1-stock stock; do
+	wanted=$(columns | awk -v o="$only" '$2 == o || $3 == o || $2 "@" $3 == o' | wc -l)
+	[ "$(plan 32 "$only" | sed -E 's/-.*@/@/' | sort -u | wc -l)" = "$wanted" ] ||
+		fail "ONLY=$only: other columns than its own"
+done
+
+# Every column has been through all its cells before one comes again, and no run is there twice.
 plan 475 >"$work/plan"
 [ "$(sort -u "$work/plan" | wc -l)" = 475 ] || fail "the plan has a run twice"
 for column in patched@6.12 l0@debian; do

@@ -24,13 +24,13 @@ columns() {
 
 # The first so many runs of the endless campaign, one name a line. Shares are interleaved as evenly
 # as they can be; a column goes through all of its cells in each round, neighbours far apart.
-plan() { # RUNS [COLUMN@KERNEL-PATTERN...]
+plan() { # RUNS [COLUMN|KERNEL|COLUMN@KERNEL...]
 	local runs=$1
 	shift
 	columns | awk -v runs="$runs" -v only="$*" '
-		function wanted(name,	i) {
+		function wanted(column, kernel,	i) {
 			for (i = 1; i <= patterns; i++)
-				if (index(name, pattern[i]) == 1 || index(name, "@" pattern[i]))
+				if (pattern[i] == column || pattern[i] == kernel || pattern[i] == column "@" kernel)
 					return 1
 			return patterns == 0
 		}
@@ -39,7 +39,7 @@ plan() { # RUNS [COLUMN@KERNEL-PATTERN...]
 			losses = split("0 1", loss)
 			cpus = split("1 2", cpu)
 		}
-		wanted($2 "@" $3) {
+		wanted($2, $3) {
 			n++
 			share[n] = $1; column[n] = $2; kernel[n] = $3
 			nics[n] = split($4, nic, ","); for (i in nic) nic_of[n, i] = nic[i]
