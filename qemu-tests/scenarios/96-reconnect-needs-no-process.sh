@@ -31,11 +31,10 @@ guest() {
 	dd if=/tmp/data of=/dev/nbd0 bs=4k oflag=direct
 	say attached
 	wait_event paused
-	dd if=/dev/nbd0 of=/tmp/found bs=4k count=16 iflag=direct &
-	reader=$!
+	{ dd if=/dev/nbd0 of=/tmp/found bs=4k count=16 iflag=direct && touch /tmp/read; } &
 	faults_in_flight 1 0
 	say reading
-	wait "$reader"
+	within 60 [ -e /tmp/read ] || fail "the driver made no connection to the new server in 60 s"
 	cmp /tmp/data /tmp/found
 	say read again
 	wait_event right
