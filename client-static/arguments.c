@@ -216,12 +216,7 @@ static int take_attach(struct reading *reading, struct failure *why)
 				   "%s: the device is missing: write it last, as /dev/nb0",
 				   reading->words[0]);
 	err = names_parse(reading->words[count - 1], &job->device_index, why);
-	if (!err)
-		err = take_target(reading, count - 1, why);
-	if (!err && job->no_negotiation && !job->size_bytes)
-		return failure_set(why, EXIT_PERMANENT, EINVAL,
-				   "-preinit needs -size: no server will tell it");
-	return err;
+	return err ? err : take_target(reading, count - 1, why);
 }
 
 /* A device alone: nbdtab says the rest, and what the command line says besides goes before. */
@@ -243,6 +238,19 @@ static int take_nbdtab(char **argv, struct reading *reading, struct failure *why
 	return read_words(reading, why);
 }
 
+static int take_device(char **argv, struct reading *reading, struct failure *why)
+{
+	const struct attach_job *job = &reading->command->job;
+	int err = take_nbdtab(argv, reading, why);
+
+	if (err == 1)
+		err = take_attach(reading, why);
+	if (!err && job->no_negotiation && !job->size_bytes)
+		return failure_set(why, EXIT_PERMANENT, EINVAL,
+				   "-preinit needs -size: no server will tell it");
+	return err;
+}
+
 int arguments_parse(int argc, char **argv, struct command *ret, struct failure *why)
 {
 	struct reading reading = {.argv = argv + (argc > 0), .command = ret};
@@ -258,8 +266,7 @@ int arguments_parse(int argc, char **argv, struct command *ret, struct failure *
 				   "-json goes with -status or -doctor");
 	switch (ret->action) {
 	case ACTION_ATTACH:
-		err = take_nbdtab(argv + (argc > 0), &reading, why);
-		return err == 1 ? take_attach(&reading, why) : err;
+		return take_device(argv + (argc > 0), &reading, why);
 	case ACTION_LIST:
 		return take_target(&reading, reading.word_count, why);
 	case ACTION_EXPLAIN:

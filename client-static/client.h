@@ -101,7 +101,8 @@ struct attach_job {
 	uint64_t dead_timeout_s;   /* when has_dead_timeout, else attach_dead_timeout_default_s() */
 	bool has_dead_timeout;
 	uint32_t connections;	/* 0: 1; more only if the server allows it, never for swap */
-	const char *identifier; /* NULL: one is made; owned by the caller */
+	const char *identifier; /* NULL: one is made; shorter than ATTACH_IDENTIFIER_BYTES, the
+				   caller's */
 	enum supervision_kind supervision;
 	bool is_swap;		   /* sizes the reserves, bounds the socket */
 	enum reserve_mode reserve; /* KEEP: is_swap sizes and bounds nothing */
@@ -129,9 +130,10 @@ enum action {
 /* What a command line asks for. */
 struct command {
 	enum action action;
-	struct attach_job job;	  /* device_index alone for CHECK and DISCONNECT, target for LIST */
-	bool as_json;		  /* of STATUS */
-	const char *boot_stage;	  /* of BOOT: claim, release, or the directory of the root */
+	struct attach_job job;	/* device_index alone for CHECK and DISCONNECT, target for LIST */
+	bool as_json;		/* of STATUS */
+	const char *boot_stage; /* of BOOT: claim, release, or the directory of the root */
+	char identifier[ATTACH_IDENTIFIER_BYTES]; /* what job.identifier points to, if given */
 	char unknown_options[64]; /* of nbdtab, passed over; "" when there were none */
 	struct {
 		const char *line, *root_path, *next_server; /* the latter two may be NULL */

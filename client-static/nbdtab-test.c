@@ -106,6 +106,8 @@ static void what_is_wrong_is_named(void **state)
 	bad("nbd0 s x port=http", "port=http: must be a number");
 	bad("nbd0 s x port=", "port=: must be a number");
 	bad("nbd0 s x port", "port=: must be a number");
+	bad("nbd0 s x port=10809/x", "port=10809/x: must be a number");
+	bad("nbd0 s x port=65536", "port=65536: must be a number");
 	bad("nbd0 s x unix=/s", "unix: takes no value");
 	bad("nbd0 s,,t x", "a server is missing");
 	bad("nbd0 s x certfile=/f", "certfile: not supported: TLS");
@@ -132,6 +134,14 @@ static int parse(char *word, char *option)
 	return arguments_parse(option ? 3 : 2, argv, &command, &why);
 }
 
+/* Writes over what functions before it had there. */
+static void use_stack(void)
+{
+	volatile char bytes[64 << 10];
+
+	memset((char *)bytes, 'x', sizeof(bytes));
+}
+
 static void a_device_alone_is_looked_up(void **state)
 {
 	(void)state;
@@ -140,7 +150,8 @@ static void a_device_alone_is_looked_up(void **state)
 	assert_non_null(mkdtemp(root));
 	system_root = root;
 	write_table(root,
-		    "# devices\nnbd0 s zero timeout=5\nnbd1 t one swap,timeout=5\nnbd1 u two");
+		    "# devices\nnbd0 s zero timeout=5\nnbd1 t one swap,timeout=5\nnbd1 u two\n"
+		    "nbd3 s three identifier=pc7\nnbd4 s four preinit");
 	assert_int_equal(parse("nbd1", NULL), 0);
 	assert_int_equal(command.action, ACTION_ATTACH);
 	assert_int_equal(command.job.device_index, 1);
@@ -149,6 +160,12 @@ static void a_device_alone_is_looked_up(void **state)
 	assert_int_equal(parse("/dev/nbd1", "-timeout=9"), 0);
 	assert_int_equal(command.job.io_timeout_s, 9);
 	assert_string_equal(command.job.target.host, "t");
+	assert_int_equal(parse("nbd3", NULL), 0);
+	use_stack();
+	assert_string_equal(command.job.identifier, "pc7");
+	assert_int_equal(parse("nbd4", NULL), -EINVAL);
+	assert_non_null(strstr(why.text, "-preinit needs -size"));
+	assert_int_equal(parse("nbd4", "-size=1M"), 0);
 	assert_int_equal(parse("nbd2", NULL), -ENOENT);
 	assert_non_null(strstr(why.text, "/etc/nbdtab has no line for it"));
 	system_root = "";

@@ -73,14 +73,12 @@ static const struct option_row *find_option(const char *key)
 
 static int take_port(struct row *row, const char *value, struct failure *why)
 {
-	char uri[64], clause[FAILURE_TEXT_BYTES / 4];
-	static struct target target;
+	uint64_t port = 0;
 
-	snprintf(uri, sizeof(uri), "nbd://h:%.40s/", value ? value : "");
-	if (!value || !*value || uri_parse(uri, &target, clause, sizeof(clause)))
+	if (!value || options_number(value, false, UINT16_MAX, &port) || !port)
 		return refuse(row, why, "port=%.40s: must be a number from 1 to 65535",
 			      value ? value : "");
-	row->port = target.port;
+	row->port = (uint16_t)port;
 	return 0;
 }
 

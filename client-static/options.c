@@ -187,9 +187,9 @@ static int set_unsupervised(struct command *command, const char *value, struct f
 
 static int set_identifier(struct command *command, const char *value, struct failure *why)
 {
-	(void)why;
-	command->job.identifier = value;
-	return 0;
+	command->job.identifier = command->identifier;
+	return copy_text(command->identifier, sizeof(command->identifier), value, "-identifier",
+			 why);
 }
 
 static int set_no_opt_go(struct command *command, const char *value, struct failure *why)

@@ -130,8 +130,6 @@ static int make_identifier(const struct attach_job *job, char ret[ATTACH_IDENTIF
 {
 	uint64_t number;
 
-	if (job->identifier && strlen(job->identifier) >= ATTACH_IDENTIFIER_BYTES)
-		return -ENAMETOOLONG;
 	/* Early in the boot GRND_INSECURE keeps from waiting for entropy: it is only a name. */
 	if (!job->identifier && getrandom(&number, sizeof(number), GRND_INSECURE) < 0)
 		return -errno;
