@@ -62,6 +62,7 @@ static const struct {
 	{"netroot=dhcp", "by-dhcp nbd://SERVER/ nbd0"},
 	{"root=dhcp", "by-dhcp nbd://SERVER/ nbd0"},
 	{"root=nbd:s:a nbdswap=nbd://s/b", "nbd://s/a nbd0 + nbd://s/b nbd1"},
+	{"nbdroot=s,x,nbd2 nbdoverlay=tmpfs", "nbd://s/x nbd2"},
 	/* Debian */
 	{"nbdroot=10.0.0.1,disk,nbd0", "nbd://10.0.0.1/disk nbd0"},
 	{"nbdroot=10.0.0.1,disk,nbd3p2", "nbd://10.0.0.1/disk nbd3p2"},
@@ -140,6 +141,8 @@ static const struct {
 	{"nbdroot=10.0.0.1,x,nbd0p", "\"nbd0p\" is no NBD device"},
 	{"nbdroot=10.0.0.1,x,nbd0p0", "\"nbd0p0\" is no NBD device"},
 	{"nbdroot=10.0.0.1,x,nbd0,y", "\"nbd0,y\" is no NBD device"},
+	{"nbdroot=[fd00::1,x,nbd0]", "wants SERVER,EXPORT[,DEVICE]"},
+	{"nbdroot=[fd00::1,x]", "wants SERVER,EXPORT[,DEVICE]"},
 	{"nbdroot=10.0.0.1:http/x", "port \"http\""},
 	{"nbdroot=s,x root=/dev/nbdx", "root=/dev/nbdx: \"/dev/nbdx\" is no NBD device"},
 	{"nbddev=nbd0", "names a device and no server"},
@@ -153,6 +156,9 @@ static const struct {
 	{"boot=NBD=s:1:@UID@", "@UID@ is not known here"},
 	{"NBDROOT=s;x;/dev/nb0;;;w;/dev/nb2", "a device for changes is not used"},
 	{"NBDROOT=;x;/dev/nb0", "wants SERVER;EXPORT;DEVICE"},
+	{"nbdroot=s,x,nbd2 nbdoverlay=nbd://s/u", "nbdoverlay= is /dev/nb2, and so is the root"},
+	{"NBDROOT=s;x;/dev/nb0;w;/dev/nb2 nbdoverlay=nbd://s/u",
+	 "nbdoverlay= is /dev/nb2, and so is the swap"},
 	{"nbdport=2000", "nbdserver= is missing beside \"2000\""},
 };
 
@@ -188,6 +194,7 @@ static const struct {
 	{"root=dhcp", "192.168.1.1", "", "names no export"},
 	{"root=dhcp", "192.168.1.1,2000,nbd0", "", "is port 2000 (README.Debian)"},
 	{"nbdroot=:x", "", "", "DHCP gave no server"},
+	{"nbdroot=dhcp", "[fd00::1,x]", "", "wants SERVER,EXPORT[,DEVICE]"},
 	{"nbdroot=dhcp", "s:2000", "", "is port 2000 (OpenELEC) or export"},
 };
 

@@ -321,6 +321,8 @@ static int debian_commas(struct reading *r, const char *name, const char *value)
 	struct form_field export;
 	int err = take_host(r, name, value, &rest, ",", &target);
 
+	if (!err && *rest != ',')
+		err = cmdline_refuse(r, "%s=%.80s: wants SERVER,EXPORT[,DEVICE]", name, value);
 	if (err)
 		return err;
 	rest++;
@@ -552,5 +554,11 @@ int root_forms_finish(struct reading *r)
 	if (line->swap_index == line->root_index)
 		line->swap_index = line->root_index == BOOT_SWAP_INDEX ? BOOT_ROOT_INDEX
 								       : BOOT_SWAP_INDEX;
+	if (line->overlay.kind == OVERLAY_ON_EXPORT &&
+	    (line->root_index == BOOT_UPPER_INDEX ||
+	     (line->has_swap && line->swap_index == BOOT_UPPER_INDEX)))
+		return cmdline_refuse(r, "nbdoverlay= is /dev/nb%d, and so is the %s; name another",
+				      BOOT_UPPER_INDEX,
+				      line->root_index == BOOT_UPPER_INDEX ? "root" : "swap");
 	return 0;
 }
