@@ -345,15 +345,6 @@ static bool is_no(const char *value)
 	       !strcmp(value, "off") || !strcmp(value, "auto");
 }
 
-/* Words of other kits that are true or false, and mean nbdoverlay=tmpfs. */
-static int overlay_unless_no(struct reading *r, const char *name, const char *value)
-{
-	(void)name;
-	if (!value || !is_no(value))
-		r->line->overlay.kind = OVERLAY_IN_MEMORY;
-	return 0;
-}
-
 /* Words that ask for what is not done, by their row; "no" is what is done. */
 static int refuse_unless_no(struct reading *r, const char *name, const char *value)
 {
@@ -363,13 +354,24 @@ static int refuse_unless_no(struct reading *r, const char *name, const char *val
 			      cmdline_find(name, value != NULL)->meaning);
 }
 
+static const char no_overlay[] = "is not done here: write nbdoverlay=tmpfs, or let the server keep "
+				 "a layer for each machine, see per_client in nbd-server(5)";
+
+/* Words of other kits that are true or false, and mean nbdoverlay=tmpfs; or name a device. */
+static int overlay_unless_no(struct reading *r, const char *name, const char *value)
+{
+	if (value && strpbrk(value, "=/:"))
+		return cmdline_refuse(r, "%s=%.80s: %s", name, value, no_overlay);
+	if (!value || !is_no(value))
+		r->line->overlay.kind = OVERLAY_IN_MEMORY;
+	return 0;
+}
+
 struct parameter {
 	struct cmdline_word word;
 	int (*parse)(struct reading *r, const char *name, const char *value);
 };
 
-static const char no_overlay[] = "is not done here: write nbdoverlay=tmpfs, or let the server keep "
-				 "a layer for each machine, see per_client in nbd-server(5)";
 static const char one_card[] = "this image sets up one card as it is: leave it out and choose the "
 			       "card by ip= or BOOTIF=";
 static const char no_wake[] = "wake-on-LAN is not sent: leave it out and wake the server before";
