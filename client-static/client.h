@@ -394,6 +394,15 @@ enum {
 uint32_t reserve_buffer_bytes(const struct attach_job *job);
 
 /*
+ * Whether path, as /proc/swaps has it, is one of the nbd devices from first to last, a
+ * partition of it, or a device of the device mapper, such as dm-crypt, over one of them.
+ */
+bool reserve_is_swap_on(const char *path, uint32_t first, uint32_t last);
+
+/* Whether the machine swaps to one of these devices. */
+bool reserve_swaps_to(uint32_t first, uint32_t last);
+
+/*
  * Raises the reserve of the memory, unless the kernel has done so, and bounds
  * swap's read-ahead, for an nbd device that is attached with so many connections
  * through nic, all bounded by reserve_buffer_bytes(), and that nobody uses yet.

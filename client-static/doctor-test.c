@@ -188,6 +188,17 @@ static void what_was_asked_for_can_be_unsafe(void **state)
 	expect("warn /dev/nb1: a request that takes 5 s costs a connection", 0);
 }
 
+static void swap_through_a_device_mapper_is_looked_at(void **state)
+{
+	(void)state;
+	put("/proc/swaps", "Filename Type Size Used Priority\n/dev/dm-0\tpartition\t1\t0\t-2\n");
+	put("/sys/block/dm-0/slaves/nbd1", "");
+	device.buffer_bytes = 0;
+	put_device();
+	expect("ok   swap: on /dev/dm-0", EXIT_PERMANENT);
+	expect("FAIL /dev/nb1: the buffers of its connection are not bounded", EXIT_PERMANENT);
+}
+
 static void what_is_worth_knowing_is_told(void **state)
 {
 	(void)state;
@@ -237,6 +248,7 @@ int main(void)
 		cmocka_unit_test_setup(a_safe_machine_is_called_safe, clear_others),
 		cmocka_unit_test_setup(what_makes_it_unsafe_is_named, clear_others),
 		cmocka_unit_test_setup(what_was_asked_for_can_be_unsafe, clear_others),
+		cmocka_unit_test_setup(swap_through_a_device_mapper_is_looked_at, clear_others),
 		cmocka_unit_test_setup(what_is_worth_knowing_is_told, clear_others),
 	};
 

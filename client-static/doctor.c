@@ -203,11 +203,6 @@ static void check_memory_settings(struct diagnosis *d)
 		      "zswap is on: it keeps pages in the memory that swap is to free");
 }
 
-static bool is_nbd_path(const char *path)
-{
-	return !strncmp(path, "/dev/nb", strlen("/dev/nb"));
-}
-
 /* /proc/swaps has a head, then PATH TYPE SIZE USED PRIORITY of each. */
 static void check_swaps(struct diagnosis *d)
 {
@@ -222,7 +217,7 @@ static void check_swaps(struct diagnosis *d)
 
 		if (sscanf(row, "%255s %31s", path, type) != 2)
 			continue;
-		if (is_nbd_path(path)) {
+		if (reserve_is_swap_on(path, 0, DEVICES_MAX - 1)) {
 			remote++;
 			found(d, VERDICT_OK, "swap", "", "on %s", path);
 		} else if (!strcmp(type, "file")) {
@@ -236,21 +231,6 @@ static void check_swaps(struct diagnosis *d)
 	}
 	if (!remote)
 		found(d, VERDICT_NOTE, "swap", "swapon /dev/nb1", "none on an nbd device");
-}
-
-/* Swap on the device, as /proc/swaps has it. */
-static bool is_swap(uint32_t index)
-{
-	char text[4096], name[2][24];
-
-	snprintf(name[0], sizeof(name[0]), "/dev/nb%u ", index);
-	snprintf(name[1], sizeof(name[1]), "/dev/nbd%u ", index);
-	if (system_read("/proc/swaps", text, sizeof(text)))
-		return false;
-	for (char *c = text; *c; c++)
-		if (*c == '\t')
-			*c = ' ';
-	return strstr(text, name[0]) || strstr(text, name[1]);
 }
 
 /* The number behind label in /proc/PID/status, in KiB; -1: there is none. */
@@ -345,7 +325,7 @@ static void check_queue(struct diagnosis *d, const char *device, uint32_t index)
 
 static void check_device(struct diagnosis *d, uint32_t index)
 {
-	bool for_swap = is_swap(index);
+	bool for_swap = reserve_swaps_to(index, index);
 	struct supervision s;
 	char device[24];
 	uint64_t pid;

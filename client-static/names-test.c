@@ -322,6 +322,26 @@ static void buffers_are_bounded_where_swap_is_remote(void **state)
 	assert_int_equal(reserve_buffer_bytes(&job), 64 << 10);
 }
 
+/* nbdopts=crypt, or LUKS: /proc/swaps shows the device mapper's device. */
+static void swap_through_a_device_mapper_is_remote_too(void **state)
+{
+	(void)state;
+	static struct attach_job job;
+
+	set_memory("1539\n");
+	write_file("/sys/block/dm-0/slaves/sda2", "");
+	write_file("/sys/block/dm-1/slaves/nbd1", "");
+	write_file("/proc/swaps", "Filename Type Size Used Priority\n/dev/dm-0\tpartition\t1\n");
+	assert_int_equal(reserve_buffer_bytes(&job), 0);
+	write_file("/proc/swaps", "Filename Type Size Used Priority\n/dev/dm-1\tpartition\t1\n");
+	assert_int_equal(reserve_buffer_bytes(&job), 128 << 10);
+	assert_true(reserve_swaps_to(1, 1));
+	assert_false(reserve_swaps_to(2, 9));
+	write_file("/proc/swaps", "Filename Type Size Used Priority\n/dev/nbd12p1\tpartition\t1\n");
+	assert_true(reserve_swaps_to(12, 12));
+	assert_false(reserve_swaps_to(1, 1));
+}
+
 static void unreadable_reserve_is_a_failure(void **state)
 {
 	(void)state;
@@ -412,6 +432,7 @@ int main(void)
 		cmocka_unit_test(kernel_that_sizes_the_reserve_is_left_alone),
 		cmocka_unit_test(devices_that_are_there_need_their_share),
 		cmocka_unit_test(buffers_are_bounded_where_swap_is_remote),
+		cmocka_unit_test(swap_through_a_device_mapper_is_remote_too),
 		cmocka_unit_test(unreadable_reserve_is_a_failure),
 		cmocka_unit_test(requests_for_swap_are_bounded),
 		cmocka_unit_test(other_queues_follow_the_server_alone),

@@ -64,19 +64,47 @@ static int read_ram_kib(uint64_t *ret)
 	return err || *ret ? err : -EPROTO;
 }
 
-/* Swap on any nbd device. An unreadable list counts as none: then -swap is what tells. */
-static bool is_swap_remote(void)
+bool reserve_is_swap_on(const char *path, uint32_t first, uint32_t last)
 {
-	char text[8192];
+	char slave[128];
+	unsigned long index;
 
-	return !system_read("/proc/swaps", text, sizeof(text)) && strstr(text, "/dev/nb");
+	if (!strncmp(path, "/dev/nb", strlen("/dev/nb"))) {
+		index = strtoul(path + strcspn(path, "0123456789"), NULL, 10);
+		return first <= index && index <= last;
+	}
+	if (strncmp(path, "/dev/dm-", strlen("/dev/dm-")))
+		return false;
+	for (; first <= last; first++) {
+		snprintf(slave, sizeof(slave), "%s/sys/block/%.16s/slaves/nbd%u", system_root,
+			 path + strlen("/dev/"), first);
+		if (!access(slave, F_OK))
+			return true;
+	}
+	return false;
+}
+
+/* An unreadable list counts as none: then -swap is what tells. */
+bool reserve_swaps_to(uint32_t first, uint32_t last)
+{
+	char text[8192], *rest = text, *row;
+
+	if (system_read("/proc/swaps", text, sizeof(text)))
+		return false;
+	while ((row = strsep(&rest, "\n"))) {
+		row[strcspn(row, " \t")] = '\0';
+		if (reserve_is_swap_on(row, first, last))
+			return true;
+	}
+	return false;
 }
 
 uint32_t reserve_buffer_bytes(const struct attach_job *job)
 {
 	uint64_t ram_kib;
 
-	if (job->reserve == RESERVE_KEEP || (!job->is_swap && !is_swap_remote()))
+	if (job->reserve == RESERVE_KEEP ||
+	    (!job->is_swap && !reserve_swaps_to(0, DEVICES_MAX - 1)))
 		return 0;
 	if (read_ram_kib(&ram_kib))
 		ram_kib = 0;
