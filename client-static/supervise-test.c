@@ -152,6 +152,43 @@ static void a_socket_is_given_again_and_again(void **state)
 	assert_int_equal(testbed_server.accepted, 2);
 }
 
+static void *lose_one_of_two(void *unused)
+{
+	(void)unused;
+	pthread_mutex_lock(&testbed_lock);
+	testbed_server.size_bytes = TESTBED_SIZE_BYTES + 512;
+	pthread_mutex_unlock(&testbed_lock);
+	testbed_hang_up();
+	testbed_await_line("its size in bytes was 1048576, is 1049088");
+	testbed_tell_link_dead(TESTBED_INDEX);
+	testbed_await_asked(4);
+	pthread_mutex_lock(&testbed_lock);
+	testbed_server.size_bytes = TESTBED_SIZE_BYTES;
+	pthread_mutex_unlock(&testbed_lock);
+	testbed_await_line("connected again (1)");
+	testbed_tell_link_dead(TESTBED_INDEX);
+	testbed_await_given(3);
+	testbed_detach();
+	testbed_hang_up();
+	return NULL;
+}
+
+/* The driver would put it in the place of the other one too, and send over it from both. */
+static void a_link_that_stands_is_not_given_in_the_place_of_another(void **state)
+{
+	int stands[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, stands), 0);
+	testbed_attach();
+	testbed_device.fds[1] = testbed_device.fds[0];
+	testbed_device.fds[0] = stands[0];
+	testbed_device.link_count = 2;
+	testbed_kernel.has_fd = stands[0];
+	testbed_run(lose_one_of_two);
+	close(stands[1]);
+}
+
 static void *await_second_address(void *unused)
 {
 	(void)unused;
@@ -433,6 +470,7 @@ int main(void)
 		STAGED(a_device_without_a_socket_gets_one),
 		STAGED(link_dead_of_a_link_that_stands_gives_it_again),
 		STAGED(a_socket_is_given_again_and_again),
+		STAGED(a_link_that_stands_is_not_given_in_the_place_of_another),
 		STAGED(the_next_address_is_tried),
 		STAGED(a_link_that_falls_at_once_is_made_ever_slower),
 		STAGED(what_the_driver_does_is_told_and_counted),

@@ -94,6 +94,16 @@ void testbed_await_given(int count)
 	await(is_given, &count, "a socket is given to the kernel");
 }
 
+static bool is_asked(const void *count)
+{
+	return testbed_kernel.asked >= *(const int *)count;
+}
+
+void testbed_await_asked(int count)
+{
+	await(is_asked, &count, "the kernel is asked for the device");
+}
+
 /* The loop changes its state and tells nobody, so that this one looks again and again. */
 void testbed_await_state(enum supervise_state state)
 {
@@ -169,20 +179,35 @@ void testbed_hang_up(void)
 	pthread_mutex_unlock(&testbed_lock);
 }
 
-static bool has_attribute(const uint8_t *at, size_t length, uint16_t type)
+/* An attribute with its header, or NULL. */
+static const uint8_t *find_attribute(const uint8_t *at, size_t length, uint16_t type)
 {
 	while (length >= NLA_HDRLEN) {
 		struct nlattr header;
 
 		memcpy(&header, at, sizeof(header));
 		if ((header.nla_type & NLA_TYPE_MASK) == type)
-			return true;
+			return at;
 		if ((size_t)NLA_ALIGN(header.nla_len) >= length || header.nla_len < NLA_HDRLEN)
 			break;
 		at += NLA_ALIGN(header.nla_len);
 		length -= NLA_ALIGN(header.nla_len);
 	}
-	return false;
+	return NULL;
+}
+
+static bool has_attribute(const uint8_t *at, size_t length, uint16_t type)
+{
+	return find_attribute(at, length, type) != NULL;
+}
+
+/* In NBD_ATTR_SOCKETS of one item: the fd, which is the same in this process. */
+static int given_fd(const uint8_t *sockets)
+{
+	int fd;
+
+	memcpy(&fd, sockets + 3 * NLA_HDRLEN, sizeof(fd));
+	return fd;
 }
 
 static void answer(int result)
@@ -233,6 +258,10 @@ static int reconfigure(const uint8_t *attributes, size_t length)
 		return testbed_kernel.error;
 	}
 	if (has_attribute(attributes, length, NBD_ATTR_SOCKETS)) {
+		if (testbed_kernel.has_fd &&
+		    testbed_kernel.has_fd ==
+			    given_fd(find_attribute(attributes, length, NBD_ATTR_SOCKETS)))
+			strcpy(testbed_kernel.wrong, "a socket that the driver has is given again");
 		testbed_kernel.given++;
 		testbed_kernel.link_state = LINK_LIVE;
 	}

@@ -37,6 +37,7 @@ extern struct testbed_kernel {
 	int given;	/* messages with one */
 	int link_state; /* that the driver tells, enum link_state; a socket that is given makes it
 			   live */
+	int has_fd;	/* a socket that stands and must not be given, 0: none */
 	bool connects;	/* the driver is as fast as the next connection to the server */
 	char wrong[64]; /* "" while all messages are right */
 } testbed_kernel;
@@ -57,6 +58,7 @@ void testbed_run(void *(*director)(void *));
 /* For directors; those that wait end the program after TESTBED_DEADLINE_S. */
 void testbed_await_line(const char *text);
 void testbed_await_given(int count);
+void testbed_await_asked(int count);
 void testbed_await_state(enum supervise_state state);
 void testbed_hang_up(void); /* the server process of the device dies */
 void testbed_detach(void);  /* from now on the kernel says that the device is gone */

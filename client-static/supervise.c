@@ -72,6 +72,7 @@ struct keeper {
 	struct supervision *s;
 	struct link links[CONNECTIONS_MAX];
 	struct complaint complaints[ADDRESSES_MAX];
+	uint64_t lost_ms; /* when a link was lost last */
 };
 
 static uint64_t now_ms(void)
@@ -226,13 +227,26 @@ static void given(struct keeper *k, struct link *link)
 	tell_given(k, link, lost_ms);
 }
 
+/*
+ * The driver puts a socket in the place of whichever connection is dead. One that it has
+ * already would be there twice, and two of its threads would use it at the same time: so,
+ * beside other links, one that stands is not given again.
+ */
+static int fd_to_give(const struct keeper *k, const struct link *link)
+{
+	bool may_be_there = link->is_given && k->s->link_count > 1 &&
+			    (is_any_lost(k) || link->since_ms <= k->lost_ms);
+
+	return may_be_there ? -1 : link->fd;
+}
+
 /* Gives the socket of the link to the driver, or asks after the device; -ENODEV: it is gone. */
 static int give_link(struct keeper *k, struct link *link)
 {
 	struct supervision *s = k->s;
 	struct failure why;
-	int err =
-		attach_reconfigure(&s->netlink, s->job.device_index, s->identifier, link->fd, &why);
+	int err = attach_reconfigure(&s->netlink, s->job.device_index, s->identifier,
+				     fd_to_give(k, link), &why);
 
 	/* Attached under another identifier, or not at all, or the driver itself is gone. */
 	if (err == -EINVAL || err == -ENOENT || err == -EOPNOTSUPP)
@@ -381,6 +395,7 @@ static void lose_link(struct keeper *k, struct link *link)
 		link->since_ms = now;
 	link->is_given = false;
 	link->is_spare = false;
+	k->lost_ms = now;
 	set_state(k->s, SUPERVISE_LOST);
 }
 
