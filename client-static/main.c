@@ -8,6 +8,7 @@
 #include "client-static/boot.h"
 #include "client-static/supervise.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -65,12 +66,27 @@ static bool is_named(const char *path, const char *name)
 	return !strcmp(slash ? slash + 1 : path, name);
 }
 
+/*
+ * Started without one of them, a socket would become it, and lines of the log go to the
+ * server. They stay over exec: the programs that are started need them no less.
+ */
+static void open_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static struct command command;
 	struct failure why;
 
 	log_init("nbd-client");
+	open_standard_files();
 	if (getpid() == 1 && is_named(argv[0], "shutdown"))
 		initramfs_shutdown(argc, argv);
 	if (getpid() == 1)

@@ -46,6 +46,10 @@ expect() {
 	[[ $output == $pattern ]] || fail "the output is not $pattern"
 }
 
+without_output() {
+	"$@" >&-
+}
+
 # check_peer NAME SOCKET EXPORT: what every server must have in common.
 check_peer() {
 	local uri="nbd+unix:///$3?socket=$2"
@@ -119,6 +123,10 @@ expect 0 "$size 0x* *" "$probe" "nbd://127.0.0.1:$port/"
 expect 0 "$size 0x* 1 0" "$probe" -g "nbd://127.0.0.1:$port/"
 expect 0 '*' "$client" -l 127.0.0.1 "$port"
 expect 100 '*export "nope": *' "$probe" "nbd://localhost:$port/nope"
+# What it prints must not go to the server when it has no standard output.
+: >"$work/ready"
+expect 0 '' without_output "$client" -l 127.0.0.1 "$port"
+wait_for 'the end of the list' grep -q 'left with NBD_OPT_ABORT' "$work/ready"
 
 echo '== no NBD server at all'
 expect 111 '*connect: *' "$client" -l -u "$work/nobody"
