@@ -48,7 +48,9 @@ static bool is_ipv6(const struct target *target)
 static int start_network(struct boot *boot)
 {
 	const struct boot_line *line = &boot->line;
-	bool need_ipv4 = !is_ipv6(&line->root) || (line->has_swap && !is_ipv6(&line->swap));
+	bool has_upper = line->overlay.kind == OVERLAY_ON_EXPORT;
+	bool need_ipv4 = !is_ipv6(&line->root) || (line->has_swap && !is_ipv6(&line->swap)) ||
+			 (has_upper && !is_ipv6(&line->overlay.target));
 	int r = network_up(line, need_ipv4, &boot->identity);
 
 	if (r)
@@ -91,6 +93,15 @@ static int attach(const struct boot *boot, const struct target *target, uint32_t
 	return attach_run(&job);
 }
 
+/* The next attempt asks for an address, and what DHCP says with it, anew. */
+static void drop_network(struct boot *boot)
+{
+	if (boot->has_swap)
+		return;
+	network_drop_lease();
+	boot->has_network = false;
+}
+
 /* The words of the line that DHCP completes. */
 static int ask_dhcp(struct boot *boot)
 {
@@ -102,6 +113,7 @@ static int ask_dhcp(struct boot *boot)
 	if (cmdline_root_path(&boot->line, root_path, next_server, why, sizeof(why)) == 0)
 		return 0;
 	log_line("DHCP: %s", why);
+	drop_network(boot);
 	return EXIT_PERMANENT;
 }
 
@@ -206,9 +218,7 @@ int boot_delay_s(struct boot *boot, int exit_code)
 
 	if (exit_code == EXIT_PERMANENT)
 		return RETRY_PERMANENT_S;
-	if (boot->failures % LEASE_ATTEMPTS == 0 && !boot->has_swap) {
-		network_drop_lease();
-		boot->has_network = false;
-	}
+	if (boot->failures % LEASE_ATTEMPTS == 0)
+		drop_network(boot);
 	return doublings < 4 ? 1 << doublings : RETRY_MAX_S;
 }

@@ -53,6 +53,7 @@ $(eval $(call client_test,options,options arguments nbdtab uri names system fail
 $(eval $(call client_test,nbdtab,nbdtab options arguments uri names system failure attach reserve reserve-rule check attach-ioctl launch state))
 $(eval $(call client_test,cmdline,cmdline root-forms root-path names ip links address nbdopts uri reserve reserve-rule check attach-ioctl attach launch state system failure))
 $(eval $(call client_test,root-forms,root-forms root-path cmdline names ip links address nbdopts uri reserve reserve-rule check attach-ioctl attach launch state system failure))
+$(eval $(call client_test,boot,boot cmdline root-forms root-path names ip links address nbdopts uri reserve reserve-rule check attach-ioctl attach launch state system failure))
 $(eval $(call client_test,lease,lease))
 $(eval $(call client_test,filesystem,filesystem))
 $(eval $(call client_test,root-tag,root-tag filesystem directory system))
