@@ -222,15 +222,25 @@ static int set_static(const char *interface, const struct ip_config *ip)
 	int r = address_set(interface, &address);
 
 	if (r == 0)
-		r = address_write_resolv_conf("", ip->dns, 2);
-	if (r == 0 && ip->host_name[0] && sethostname(ip->host_name, strlen(ip->host_name)) < 0)
-		r = -errno;
-	if (r == 0)
 		return 0;
 	address_clear(interface);
 	log_line("%s: address of ip=: %s%s", interface, strerror(-r),
 		 r == -ENETUNREACH ? " (the gateway is not in the network of the address)" : "");
 	return EXIT_PERMANENT;
+}
+
+/* What the line says of them goes before what a lease, or the kernel, said. */
+static int set_names(const struct ip_config *ip)
+{
+	int r = 0;
+
+	if (ip->dns[0].s_addr || ip->dns[1].s_addr)
+		r = address_write_resolv_conf("", ip->dns, 2);
+	if (r == 0 && ip->host_name[0] && sethostname(ip->host_name, strlen(ip->host_name)) < 0)
+		r = -errno;
+	if (r < 0)
+		log_line("network: host name and name servers of ip=: %s", strerror(-r));
+	return r < 0 ? EXIT_PERMANENT : 0;
 }
 
 /* Asks on each card that has a link, until one gets an address. */
@@ -330,6 +340,9 @@ int network_up(const struct boot_line *line, bool need_ipv4, struct boot_identit
 			interface = find_links(&cards) ? cards.names[0] : "";
 		say_address(interface, line->ip.method == IP_STATIC ? "ip=" : "DHCP");
 	}
+	r = set_names(&line->ip);
+	if (r)
+		return r;
 	read_attribute(interface, "address", ret->mac, sizeof(ret->mac));
 	if (*ret->mac)
 		network_keep(ret->mac);

@@ -136,6 +136,10 @@ guest() {
 	without_address
 	boots 'root=nbd://127.0.0.1/root ip=eth0:dhcp' has_address 10.0.2.15/24
 	without_address
+	boots 'root=nbd://127.0.0.1/root ip=::::pc7:eth0:dhcp nameserver=10.0.2.9' has_address 10.0.2.15/24
+	[ "$(hostname)" = pc7 ]
+	grep -qx 'nameserver 10.0.2.9' /run/nbd-client/resolv.conf
+	without_address
 	boots 'root=nbd://127.0.0.1/root BOOTIF=01-52-54-00-12-34-56' has_address 10.0.2.15/24
 
 	# cards of one name, and networks of one card
