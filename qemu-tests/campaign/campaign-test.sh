@@ -5,79 +5,14 @@
 # what the runner said: the tool is the real one, the runner a script that answers by the run's name.
 set -euo pipefail
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-unset ONLY RUNS ACCEL
-export B=$work/build CAMPAIGN_RUNNER=$work/runner JOBS=2 LC_ALL=C
-results=$B/report/campaign-swap.tsv
-table=$B/report/campaign-swap.txt
+unset ONLY RUNS
+series='campaign-swap'
+tool=qemu-tests/campaign/run
+. qemu-tests/lib/runs-testbed.sh
 
-# What QEMU would say, as the name of the run and the file `answers` (PATTERN|LINE) have it.
-cat >"$CAMPAIGN_RUNNER" <<-'END'
-	#!/bin/bash
-	name=$2
-	[ -e "$SCENARIOS/${name%@*}.sh" ] || exit 1
-	mkdir -p "$B/results/$name" "$B/qemu-tests"
-	echo "boot tcg" >"$B/qemu-tests/accel"
-	touch "$B/results/$name/swap.img"
-	echo "hog: pass 0 page 0" >"$B/results/$name/console.log"
-	while IFS='|' read -r pattern line; do
-		[[ $name = $pattern ]] || continue
-		[ "$line" != wait ] || { echo $$ >"${B%/build/*}/waits" && read -r _ <"${B%/build/*}/fifo"; }
-		echo "FAIL $name 100s  $line  $B/results/$name/"
-		exit 1
-	done <"${B%/build/*}/answers"
-	echo "ok   $name   20s"
-END
-chmod +x "$CAMPAIGN_RUNNER"
-mkfifo "$work/fifo" "$work/waits"
-touch "$work/answers"
-
-# A bzImage is its version string here, where the boot protocol has it.
-kernel_image() { # FILE RELEASE
-	mkdir -p "$(dirname "$1")"
-	{
-		head -c 526 /dev/zero
-		printf '\0\1'
-		head -c 240 /dev/zero
-		printf '%s (a@b) #1\0' "$2"
-	} >"$1"
-}
-
-for kernel in 6.12 6.1 6.12-stock 6.1-stock; do
-	kernel_image "$B/kernel/$kernel/bzImage" "$kernel.7-test"
-done
-kernel_image "$B/kernel/debian/vmlinuz" 6.1.0-7-cloud
-for file in nbd-client nbd-server qemu-tests/hog qemu-tests/tsc-khz roots/test.ext4 \
-	roots/test.cpio.gz initramfs/busybox.cpio.gz initramfs/busybox-debian.cpio.gz; do
-	mkdir -p "$(dirname "$B/$file")"
-	echo "$file" >"$B/$file"
-done
-
-fail() {
-	echo "campaign-test: $*" >&2
-	exit 1
-}
-
-# Runs the campaign and checks its exit status; what it printed is in $output.
-expect() { # STATUS RUNS
-	local status=0
-	output=$(RUNS=$2 qemu-tests/campaign/run 2>&1) || status=$?
-	printf '+ RUNS=%s -> %s\n%s\n' "$2" "$status" "$output"
-	[ "$status" = "$1" ] || fail "exit status $status, not $1"
-}
-
-expect_text() { # FILE EXTENDED-REGEX
-	grep -qE "$2" "$1" || fail "$1 has no line like: $2"
-}
-
-lines() {
-	tail -n +2 "$results" | wc -l
-}
-
-expect 1 ''
+expect 1 RUNS=
 [[ $output = *'RUNS=: how many runs'* ]] || fail "RUNS missing is not named"
-ONLY=nothing expect 1 5
+expect 1 ONLY=nothing RUNS=5
 [[ $output = *'ONLY=nothing: none of: patched@6.12 '* ]] || fail "a wrong ONLY is not named"
 
 # The outcomes, and what they are counted as.
@@ -89,7 +24,7 @@ cat >"$work/answers" <<-'END'
 	stock-virtio-net-96M*debian|kernel: BUG: scheduling while atomic
 	patched-virtio-net-64M*6.12|host: no images
 END
-expect 0 19
+expect 0 RUNS=19
 expect_text "$table" '^stock@6.12-stock +6.12-stock.7-test +[0-9a-f]{12} +2 +0 +1 +0 +0 +1 +0 +0 +2/48 '
 expect_text "$table" '^stock@6.1-stock .* 2 +0 +0 +1 +1 +0 +0 +0 +2/48 '
 expect_text "$table" '^stock@debian .* 1 +0 +0 +0 +0 +0 +1 +0 +1/24 '
@@ -108,32 +43,25 @@ python3 -c 'import sys, xml.etree.ElementTree as tree; tree.parse(sys.argv[1])' 
 
 # Trouble is run again, what has an outcome is not.
 : >"$work/answers"
-expect 0 19
+expect 0 RUNS=19
 [[ $output = *'19 runs, 18 done before, 1 to do'* ]] || fail "not only the run of trouble is run again"
 expect_text "$table" '^patched@6.12 .* 4 +4 +0 .* +1 +4/48 '
 
 # Stopped in the middle: no line of the run that was cut off, no process left, then the rest.
 echo 'patched-*-r1@6.1|wait' >"$work/answers"
-exec 3<>"$work/fifo"
-JOBS=1 RUNS=38 qemu-tests/campaign/run >"$work/stopped.log" 2>&1 &
-campaign=$!
-read -r -t 20 waiting <>"$work/waits" || fail "no run of 6.1 has begun"
-kill -TERM "$campaign"
-! wait "$campaign" || fail "a campaign that was stopped exits with 0"
-timeout 20 tail -s 0.1 --pid="$waiting" -f /dev/null || fail "a run goes on"
+expect_stops RUNS=38
 before=$(lines)
 [ "$before" -lt 39 ] || fail "nothing was left to do when it was stopped"
 : >"$work/answers"
-expect 0 38
+expect 0 RUNS=38
 [[ $output = *"38 runs, $((before - 1)) done before"* ]] || fail "does not go on where it was"
 [ "$(lines)" = 39 ] || fail "$(lines) lines, not 38 and one of trouble"
-[ "$(tail -n +2 "$results" | awk -F '\t' '$3 != "trouble" { print $2 }' | sort | uniq -d)" = "" ] ||
-	fail "a run was made twice"
+[ "$(made_twice)" = "" ] || fail "a run was made twice"
 
 # Another client: everything anew, nothing of the old in the table; a failure of l0 is an error.
 echo 'another client' >"$B/nbd-client"
 echo 'l0-virtio-net-96M*debian|hang: stopped for 60 s: 3 requests of swap done meanwhile' >"$work/answers"
-expect 1 19
+expect 1 RUNS=19
 [[ $output = *'19 runs, 0 done before, 19 to do'* ]] || fail "runs of another client count"
 expect_text "$table" '^39 runs of other builds are in the file and not in this table'
 expect_text "$table" '^stock@6.12-stock .* 2 +2 +0 '
