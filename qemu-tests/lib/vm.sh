@@ -5,7 +5,7 @@
 # of the scenario (the block of defaults in run), $kernel, $accel and the results folder $dir.
 # Every command that makes the machine is also written to $dir/qemu.cmd, which makes it again.
 
-vm_pid='' server_pid='' port=''
+vm_pid='' server_pid='' port='' server_port=''
 
 # Runs a command and leaves it in qemu.cmd.
 recorded() { # COMMAND...
@@ -58,12 +58,14 @@ server_run() { # ARGUMENT...
 	[ -n "$port" ]
 }
 
-# The first start takes a free port; later ones take the same, and so does qemu.cmd.
+# The first start takes a free port; later ones take the same, and so does qemu.cmd. A wire() between
+# the machine and the server leaves its own port in port, and the server's in server_port.
 server_start() {
-	server_config "${port:-0}" >"$dir/server.conf"
+	server_config "${server_port:-${port:-0}}" >"$dir/server.conf"
 	server_run -C "$dir/server.conf" ||
 		host_failed "server: not ready: $(tail -n 1 "$dir/server.log")"
 	server_config "$port" >"$dir/server.conf"
+	! has wire || wire
 }
 
 server_stop() { # [SIGNAL]
