@@ -41,9 +41,9 @@ guest() {
 	drain 64 20
 	next_event when
 	drain_end
-	wait "$reader"
 	drops
 	[ "$when" = found ] || fail "no connection before there was memory"
+	wait "$reader"
 	failed=$(drops failed '(__)?(inet|dst|rt_dst)_.*')
 	[ "$failed" = 0 ] || fail "$failed allocations of the connect() failed"
 	cmp /tmp/data /tmp/found
