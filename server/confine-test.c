@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -145,9 +146,10 @@ static void *call_of_other_thread(void *arg)
 
 static int calls_child(void)
 {
+	int fd, fds[2], unread_bytes;
 	pthread_t thread;
-	int fd;
 
+	want(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 && write(fds[1], "x", 1) == 1);
 	pthread_barrier_init(&barrier, NULL, 2);
 	want(pthread_create(&thread, NULL, call_of_other_thread, NULL) == 0);
 	pthread_barrier_wait(&barrier);
@@ -159,6 +161,9 @@ static int calls_child(void)
 	want(socket(AF_INET, SOCK_STREAM, 0) < 0 && errno == ENOSYS);
 	want((fd = socket(AF_UNIX, SOCK_STREAM, 0)) >= 0); /* syslog */
 	want(listen(fd, 1) < 0 && errno == ENOSYS);
+	want(ioctl(fds[0], FIONBIO, &(int){1}) == 0);
+	want(ioctl(fds[0], FIONREAD, &unread_bytes) == 0 && unread_bytes == 1);
+	want(ioctl(fds[0], FIOASYNC, &(int){1}) < 0 && errno == ENOSYS);
 	want(execl("/bin/true", "true", NULL) < 0 && errno == ENOSYS);
 	want(syscall(SYS_ptrace, 0, 0, 0, 0) < 0 && errno == ENOSYS);
 	want(syscall(SYS_setuid, 0) < 0 && errno == ENOSYS);
