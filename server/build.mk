@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # nbd-server.
 
-SERVER_STAGES := options size address allow config config-keys machines load listen loop-epoll server connection payload \
+SERVER_STAGES := options size address allow config config-keys machines load listen loop-epoll server worker mail connection payload \
 		 splice negotiate claim hold command serve reply flush storage-pool storage-uring export \
 		 export-linux extent per-client swap-file layer layer-map machine-file traffic status \
 		 status-show confine daemon
@@ -42,8 +42,8 @@ $(SERVER_TESTS): $(B)/test/%: $(B)/asan/server/%.o $(SERVER_ASAN_OBJ)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ASAN_LDFLAGS) $($*-LDFLAGS) -pthread -o $@ $^ $(SERVER_TEST_LDLIBS)
 
-# The same tests, and the server itself, by ThreadSanitizer: what the loop and the storage
-# threads share. setarch, since older sanitizers do not find their way in a random layout.
+# The same tests, and the server itself with several workers, by ThreadSanitizer: what loops
+# and storage threads share. setarch, since older sanitizers do not find their way in a random layout.
 TSAN_FLAGS        := -O1 -g -fsanitize=thread
 SERVER_TSAN_OBJ   := $(SERVER_ASAN_OBJ:$(B)/asan/%=$(B)/tsan/%)
 SERVER_TSAN_TESTS := $(SERVER_TESTS:$(B)/test/%=$(B)/tsan/%)
@@ -53,7 +53,7 @@ TSAN_INTEROP      ?= conformance fio parallel-clients per-client-many per-client
 
 .PHONY: tsan-server
 tsan-server: $(SERVER_TSAN_TESTS) $(B)/tsan/nbd-server ## unit and interop tests of the server under ThreadSanitizer
-	$(Q)B=$(B) NBD_SERVER=$(B)/tsan/nbd-server TSAN_OPTIONS=exitcode=66 setarch -R \
+	$(Q)B=$(B) NBD_WORKERS=3 NBD_SERVER=$(B)/tsan/nbd-server TSAN_OPTIONS=exitcode=66 setarch -R \
 		.ci/run-tests tsan $(SERVER_TSAN_TESTS) $(TSAN_INTEROP:%=server/interop/%.sh)
 
 $(LAYER_BED_TESTS:%=$(B)/tsan/%): $(B)/tsan/server/layer-bed.o

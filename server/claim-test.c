@@ -350,5 +350,5 @@ int main(void)
 
 	sem_init(&write_entered, 0, 0);
 	sem_init(&write_released, 0, 0);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return testbed_run_with_threads(tests, sizeof(tests) / sizeof(tests[0]));
 }

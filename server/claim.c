@@ -74,7 +74,7 @@ static bool same_identity(const struct connection *a, const struct connection *b
 
 static bool is_open(const struct connection *connection)
 {
-	return connection->phase != PHASE_CLOSED;
+	return !connection->has_left;
 }
 
 static const char *format_time(time_t time_s, char text[TIME_BYTES])
@@ -198,7 +198,7 @@ static void close_oldest(struct export *export, unsigned int limit, const char *
 		while (!is_open(oldest))
 			oldest = TAILQ_NEXT(oldest, sharing);
 		oldest->server->counts.fenced++;
-		connection_close(oldest, why);
+		mail_close(oldest, why);
 	}
 }
 
@@ -215,12 +215,13 @@ static void fence(const struct connection *connection, struct export *export)
 		close_oldest(each, 1, why);
 }
 
+/* What a lost connection has begun must not land after what comes now. */
 static bool is_unfinished(const struct server *server, struct export *export)
 {
 	struct export *each = export;
 
 	for (; each; each = next_of_name(server, export, each)) {
-		if (each->unfinished)
+		if (each->closing || (!each->set.readonly && each->unfinished))
 			return true;
 	}
 	return false;
@@ -274,8 +275,7 @@ static int claim(struct connection *connection, struct export *export, char *why
 			 export->set.max_connections);
 		return -EBUSY;
 	}
-	/* What a lost connection has begun must not land after what comes now. */
-	return !export->set.readonly && is_unfinished(connection->server, export) ? -EAGAIN : 0;
+	return is_unfinished(connection->server, export) ? -EAGAIN : 0;
 }
 
 /* IDENTITY/BOOT; the part that is missing has no bytes. */
@@ -392,6 +392,7 @@ static int refuse(struct connection *connection, int error, const char *why)
 
 	forget_identity(connection);
 	connection->probe_ms = 0;
+	connection->settle_round = 0;
 	connection->server->counts.refused++;
 	if (!r)
 		log_line("%s: export \"%s\": refused: %s", connection->peer, n->name, why);
@@ -426,6 +427,14 @@ static void grant(struct connection *connection, struct export *export)
 	connection->server->export_left |= export->section != NULL;
 }
 
+/* Whoever holds it may have left, and another worker has not looked yet. */
+static int claim_settled(struct connection *connection, struct export *export, char *why)
+{
+	int r = claim(connection, export, why);
+
+	return r == -EBUSY && !mail_has_settled(connection) ? -EAGAIN : r;
+}
+
 int claim_answer(struct connection *connection)
 {
 	bool is_info = connection->negotiation->option.option == NBD_OPT_INFO;
@@ -441,7 +450,7 @@ int claim_answer(struct connection *connection)
 	if (!r)
 		r = find_export(connection, is_info, &export, why);
 	if (!r && !is_info)
-		r = claim(connection, export, why);
+		r = claim_settled(connection, export, why);
 	set_claiming(connection, r == -EAGAIN);
 	if (r == -EAGAIN)
 		return 0;
@@ -482,11 +491,12 @@ static void hand_on_hold(struct server *server, struct export *retired)
 		export->hold = retired->hold;
 }
 
-void claim_leave(struct connection *connection)
+void claim_leave(struct connection *connection, bool said_disc)
 {
 	struct export *export = connection->export;
 	struct export_hold *hold;
 
+	connection->has_left = true;
 	if (!export)
 		return;
 	export->connections--;
@@ -494,12 +504,18 @@ void claim_leave(struct connection *connection)
 	hold = &export->hold;
 	if (!hold->is_held || export->connections)
 		return;
-	hold->is_held = !connection->said_disc;
+	hold->is_held = !said_disc;
 	hold->lost_s = time(NULL);
 	if (!hold->is_held && !is_held_by_name(connection->server, export))
 		hold_forget(export);
 	if (export->is_retired)
 		hand_on_hold(connection->server, export);
+}
+
+static void add_traffic(const struct connection *connection, struct export *export)
+{
+	for (; export; export = export->section)
+		traffic_add(&export->traffic, &connection->traffic);
 }
 
 void claim_finish(struct connection *connection)
@@ -511,6 +527,7 @@ void claim_finish(struct connection *connection)
 		return;
 	TAILQ_REMOVE(&export->attached, connection, sharing);
 	export->unfinished--;
+	add_traffic(connection, export);
 	connection->server->export_left |= export->section || export->is_retired;
 	schedule_waiting(connection->server);
 }

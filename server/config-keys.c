@@ -114,6 +114,11 @@ static int generic_status(struct reader *reader, const struct rule *rule, const 
 	return take_socket(reader, rule, value, &reader->config->status_path);
 }
 
+static int generic_workers(struct reader *reader, const struct rule *rule, const char *value)
+{
+	return parse_number(reader, rule, value, WORKERS_MAX, &reader->config->workers);
+}
+
 static int generic_threads(struct reader *reader, const struct rule *rule, const char *value)
 {
 	unsigned int threads = 0;
@@ -297,6 +302,7 @@ static const struct rule generic_rules[] = {
 	{"keyfile", refuse, 0, NO_TLS},
 	{"listenaddr", generic_listen, 0, NULL},
 	{"max_threads", generic_threads, 0, NULL},
+	{"workers", generic_workers, 0, NULL},
 	{"oldstyle", generic_bool, offsetof(struct config, oldstyle), NULL},
 	{"port", generic_port, 0, NULL},
 	{"splice", warn, 0, "the server uses splice(2) where it saves a copy"},

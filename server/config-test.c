@@ -69,6 +69,7 @@ static void a_whole_file_is_read(void **state)
 				   "group=disk\n"
 				   "splice = true\n"
 				   "force_tls = false\n"
+				   "workers = 2\n"
 				   "[root]\n"
 				   "exportname = /srv/a path/root=1.img\n"
 				   "readonly = true\n"
@@ -92,6 +93,7 @@ static void a_whole_file_is_read(void **state)
 	assert_int_equal(config.listen[2].port, 1234);
 	assert_true(config.allow_list);
 	assert_int_equal(config.storage_threads, 8);
+	assert_int_equal(config.workers, 2);
 	assert_string_equal(config.user, "nbd");
 	assert_string_equal(config.group, "disk");
 	assert_int_equal(config.export_count, 4);
@@ -204,6 +206,7 @@ static void mistakes_are_named(void **state)
 		{"[generic]\nport = 65536\n", "config:2: port = 65536: must be a port"},
 		{"[generic]\nmax_threads = 65\n",
 		 "max_threads = 65: must be a number from 0 to 64"},
+		{"[generic]\nworkers = 17\n", "workers = 17: must be a number from 0 to 16"},
 		{"[a]\nexportname = x\nfilesize = 1T\n", "config:3: filesize = 1T: must be a size"},
 		{"[a]\nexportname = x\nper_client = disk\n",
 		 "config:3: per_client = disk: must be swap or cow"},

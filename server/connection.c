@@ -47,7 +47,7 @@ void connection_schedule(struct connection *connection)
 	if (connection->is_runnable || connection->phase == PHASE_CLOSED)
 		return;
 	connection->is_runnable = true;
-	TAILQ_INSERT_TAIL(&connection->server->runnable, connection, runnable);
+	TAILQ_INSERT_TAIL(&connection->worker->runnable, connection, runnable);
 }
 
 static void begin_handshake(struct connection *connection, const char *oldstyle_name)
@@ -84,10 +84,12 @@ int connection_open(struct server *server, int fd, const char *peer, const char 
 	if (r < 0)
 		goto err_negotiation;
 	connection->server = server;
+	connection->worker = &server->workers[0];
 	TAILQ_INIT(&connection->replies);
 	snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
 	connection->deadline_ms = server_now_ms() + HANDSHAKE_TIMEOUT_MS;
 	TAILQ_INSERT_TAIL(&server->connections, connection, all);
+	TAILQ_INSERT_TAIL(&connection->worker->connections, connection, of_worker);
 	TAILQ_INSERT_TAIL(&server->handshakes, connection, timed);
 	server->connection_count++;
 	server->handshake_count++;
@@ -100,6 +102,22 @@ err_free:
 err_close:
 	close(fd);
 	return r;
+}
+
+void connection_adopt(struct connection *connection)
+{
+	struct worker *worker = connection->worker;
+	int r;
+
+	TAILQ_INSERT_TAIL(&worker->connections, connection, of_worker);
+	connection->watch.wanted = LOOP_READ;
+	r = loop_watch(worker->loop, &connection->watch);
+	if (r < 0)
+		connection_close(connection, strerror(-r));
+	else if (worker->draining)
+		connection_drain(connection);
+	else
+		connection_schedule(connection);
 }
 
 /* Out of the list that its phase put it in. */
@@ -115,7 +133,7 @@ static void leave_phase(struct connection *connection)
 		free(connection->negotiation);
 		connection->negotiation = NULL;
 	} else if (connection->phase == PHASE_LINGER) {
-		TAILQ_REMOVE(&server->lingering, connection, timed);
+		TAILQ_REMOVE(&connection->worker->lingering, connection, timed);
 	}
 }
 
@@ -135,11 +153,16 @@ static void forget_requests(struct connection *connection)
 
 void connection_release(struct connection *connection)
 {
+	struct worker *worker = connection->worker;
+
 	if (connection->running_count)
+		return;
+	TAILQ_REMOVE(&worker->connections, connection, of_worker);
+	TAILQ_INSERT_TAIL(&worker->dead, connection, of_worker);
+	if (!worker_is_first(worker))
 		return;
 	claim_finish(connection);
 	TAILQ_REMOVE(&connection->server->connections, connection, all);
-	TAILQ_INSERT_TAIL(&connection->server->dead, connection, all);
 }
 
 static void log_event(const struct connection *connection, const char *why)
@@ -181,23 +204,34 @@ static void log_end(const struct connection *connection, const char *why)
 	log_event(connection, text);
 }
 
+/* The first worker gives the descriptor up. */
+static void leave_first(struct connection *connection)
+{
+	close(connection->watch.fd);
+	connection->server->connection_count--;
+	if (connection->is_placed)
+		connection->worker->client_count--;
+	claim_leave(connection, connection->said_disc);
+}
+
 void connection_close(struct connection *connection, const char *why)
 {
-	struct server *server = connection->server;
+	struct worker *worker = connection->worker;
 
 	log_end(connection, why);
 	leave_phase(connection);
 	connection->phase = PHASE_CLOSED;
 	if (connection->is_runnable)
-		TAILQ_REMOVE(&server->runnable, connection, runnable);
+		TAILQ_REMOVE(&worker->runnable, connection, runnable);
 	if (connection->is_waiting)
-		TAILQ_REMOVE(&server->payload.waiting, connection, waiting);
-	loop_forget(server->loop, &connection->watch);
-	close(connection->watch.fd);
+		TAILQ_REMOVE(&worker->payload.waiting, connection, waiting);
+	loop_forget(worker->loop, &connection->watch);
+	if (worker_is_first(worker))
+		leave_first(connection);
+	else
+		mail_note(connection, NOTE_LEFT);
 	forget_requests(connection);
 	free(connection->stash);
-	claim_leave(connection);
-	server->connection_count--;
 	connection_release(connection);
 }
 
@@ -219,7 +253,7 @@ static void begin_linger(struct connection *connection, const char *why)
 	connection->phase = PHASE_LINGER;
 	connection->ending = false; /* what still comes is read, so that close() does not reset */
 	connection->deadline_ms = server_now_ms() + LINGER_TIMEOUT_MS;
-	TAILQ_INSERT_TAIL(&connection->server->lingering, connection, timed);
+	TAILQ_INSERT_TAIL(&connection->worker->lingering, connection, timed);
 	shutdown(connection->watch.fd, SHUT_WR);
 }
 
@@ -323,7 +357,7 @@ static int end_of_input(struct connection *connection)
 /* One read: payload goes straight to its buffers, the rest through the receive buffer. */
 static int receive(struct connection *connection)
 {
-	struct server *server = connection->server;
+	struct worker *worker = connection->worker;
 	struct iovec iov[PIECE_BUFFERS_MAX + 1];
 	struct msghdr message = {.msg_iov = iov};
 	size_t room = 0, over = 0;
@@ -337,7 +371,7 @@ static int receive(struct connection *connection)
 		return 0;
 	for (int i = 0; i < count; i++)
 		room += iov[i].iov_len;
-	iov[count] = (struct iovec){server->receive_buffer, sizeof(server->receive_buffer)};
+	iov[count] = (struct iovec){worker->receive_buffer, sizeof(worker->receive_buffer)};
 	message.msg_iovlen = (size_t)count + 1;
 	n = recvmsg(connection->watch.fd, &message, MSG_DONTWAIT);
 	if (n < 0)
@@ -350,14 +384,14 @@ static int receive(struct connection *connection)
 	connection->turn_bytes += (uint32_t)n;
 	connection->unread_bytes -= (size_t)n < connection->unread_bytes ? (uint32_t)n
 									 : connection->unread_bytes;
-	connection->readable = (size_t)n == room + sizeof(server->receive_buffer) &&
+	connection->readable = (size_t)n == room + sizeof(worker->receive_buffer) &&
 			       connection->turn_bytes < RECEIVE_TURN_BYTES;
 	if (room)
 		serve_received(connection, (size_t)n - over);
-	n = feed(connection, server->receive_buffer, over);
+	n = feed(connection, worker->receive_buffer, over);
 	if (n < 0)
 		return (int)n;
-	return keep(connection, server->receive_buffer + n, over - (size_t)n) ?: 1;
+	return keep(connection, worker->receive_buffer + n, over - (size_t)n) ?: 1;
 }
 
 /* 1 when something was taken, 0 when there is nothing to take, -errno. */
@@ -407,7 +441,7 @@ static const char *why_ended(const struct connection *connection, int error)
 /* All that was asked is answered. */
 static void end_transmission(struct connection *connection)
 {
-	if (connection->server->draining && !connection->said_disc)
+	if (connection->worker->draining && !connection->said_disc)
 		begin_linger(connection, "closed: the server ends");
 	else
 		connection_close(connection, connection->said_disc ? "disconnected"
@@ -417,7 +451,13 @@ static void end_transmission(struct connection *connection)
 /* All that the client had sent when the server was told to end was taken. */
 static bool has_drained(const struct connection *connection)
 {
-	return connection->server->draining && !connection->unread_bytes && !connection->stash;
+	return connection->worker->draining && !connection->unread_bytes && !connection->stash;
+}
+
+/* It was let in a moment ago, and no worker was chosen for it. */
+static bool is_to_be_placed(const struct connection *connection)
+{
+	return connection->phase == PHASE_TRANSMISSION && !connection->is_placed;
 }
 
 void connection_run(struct connection *connection)
@@ -427,6 +467,8 @@ void connection_run(struct connection *connection)
 	connection->turn_bytes = 0;
 	do {
 		r = send_output(connection);
+		if (!r && is_to_be_placed(connection) && mail_hand_over(connection))
+			return;
 		if (!r)
 			r = take_input(connection);
 	} while (r > 0);
@@ -438,12 +480,14 @@ void connection_run(struct connection *connection)
 		connection_close(connection, why_ended(connection, r));
 		return;
 	}
+	if (is_to_be_placed(connection))
+		connection_schedule(connection);
 	if (connection->phase == PHASE_TRANSMISSION && connection->ending &&
 	    !connection->request_count) {
 		end_transmission(connection);
 		return;
 	}
-	loop_change(connection->server->loop, &connection->watch, wanted_events(connection));
+	loop_change(connection->worker->loop, &connection->watch, wanted_events(connection));
 }
 
 void connection_reclaim(struct connection *connection, uint64_t now_ms)

@@ -3,7 +3,7 @@
  * One client: payload.c and splice.c (the buffers that all clients share),
  * connection.c (its socket, from accept to close), claim.c (whether it may use
  * the export), serve.c (its requests) and reply.c (the answers). Everything here
- * runs on the loop's thread.
+ * runs on the thread of the connection's worker (worker.h).
  */
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
@@ -38,11 +38,12 @@ enum {
 struct payload_pool {
 	uint8_t *memory;
 	uint8_t *free[PAYLOAD_BUFFERS];
-	unsigned int free_count;
+	unsigned int count, free_count;
 	struct connection_list waiting; /* for a buffer, longest first */
 };
 
-int payload_open(struct payload_pool *pool);
+/* Count buffers, at most PAYLOAD_BUFFERS. -errno. */
+int payload_open(struct payload_pool *pool, unsigned int count);
 void payload_close(struct payload_pool *pool);
 
 /* Schedules as many of the waiting connections as there are buffers. */
@@ -63,12 +64,15 @@ struct splice_pipe {
 struct splice_pool {
 	struct splice_pipe pipes[SPLICE_PIPES];
 	struct splice_pipe *free[SPLICE_PIPES];
-	unsigned int free_count;
+	unsigned int count, free_count;
 	uint32_t page_bytes;
 };
 
-/* Pipes are made when they are first needed, and closed by splice_close() when all were given. */
-void splice_open(struct splice_pool *pool);
+/*
+ * Count pipes, at most SPLICE_PIPES. They are made when they are first needed, and closed by
+ * splice_close() when all were given.
+ */
+void splice_open(struct splice_pool *pool, unsigned int count);
 void splice_close(struct splice_pool *pool);
 
 /* An empty pipe, or NULL when there is none. One that is not empty is emptied when given back. */
@@ -120,6 +124,7 @@ enum phase {
 struct connection {
 	struct watch watch; /* first: watch and connection are one address */
 	struct server *server;
+	struct worker *worker;
 	enum phase phase;
 	bool structured;
 	bool has_allocation; /* the context base:allocation was set for the export */
@@ -137,20 +142,35 @@ struct connection {
 	char *identity; /* what its export name says, where the section is NAME/"*"; else NULL */
 	char *boot;	/* and which boot of that machine it is, where the section wants to know */
 	time_t attached_s;
-	TAILQ_ENTRY(connection) sharing;  /* export.attached */
-	TAILQ_ENTRY(connection) all;	  /* server.connections */
-	TAILQ_ENTRY(connection) timed;	  /* server.handshakes, claims or lingering */
-	TAILQ_ENTRY(connection) runnable; /* server.runnable */
-	TAILQ_ENTRY(connection) waiting;  /* payload_pool.waiting */
-	uint64_t congested_since_ms;	  /* while congested */
-	uint64_t receiving_since_ms;	  /* while receiving has buffers */
-	uint64_t deadline_ms;		  /* of handshake or lingering */
+
+	/* The first worker's, whoever serves the connection. */
+	TAILQ_ENTRY(connection) sharing; /* export.attached */
+	TAILQ_ENTRY(connection) all;	 /* server.connections */
+	bool is_placed;			 /* its worker was chosen */
+	bool has_left;			 /* claim_leave() was called */
+	bool is_closing;		 /* its worker was told to close it, and has not yet */
+	uint64_t settle_round; /* in the handshake: mail_has_settled(); 0: it was not asked */
+
+	/* server.mail_lock; order_why is the worker's when it has the order. */
+	TAILQ_ENTRY(connection) ordered, noted;
+	uint8_t orders, notes;
+	bool is_finished; /* its worker has done with it */
+	char *order_why;
+
+	TAILQ_ENTRY(connection) of_worker; /* worker.connections or dead */
+	TAILQ_ENTRY(connection) timed;	   /* server.handshakes or claims, worker.lingering */
+	TAILQ_ENTRY(connection) runnable;  /* worker.runnable */
+	TAILQ_ENTRY(connection) waiting;   /* payload_pool.waiting */
+	uint64_t congested_since_ms;	   /* while congested */
+	uint64_t receiving_since_ms;	   /* while receiving has buffers */
+	uint64_t deadline_ms;		   /* of handshake or lingering */
 	uint64_t probe_ms; /* in the handshake: when those who hold its export must have answered */
 	struct negotiation *negotiation; /* PHASE_HANDSHAKE */
 	struct export *export;
 	struct request *receiving;   /* WRITE whose payload arrives, or READ without buffer */
 	struct request_list replies; /* ready to be sent, in this order */
-	unsigned int request_count, running_count, buffer_count, pipe_count;
+	_Atomic unsigned int request_count; /* the worker writes, status.c reads */
+	unsigned int running_count, buffer_count, pipe_count;
 	uint32_t turn_bytes;   /* received since others had their turn */
 	uint32_t unread_bytes; /* in the socket when the server was told to end, and not read yet */
 	uint32_t skip_bytes;   /* PHASE_LINGER: payload of a request that is not done */
@@ -170,11 +190,14 @@ int connection_open(struct server *server, int fd, const char *peer, const char 
 /* Closes the socket now; replies that were not sent are lost. why is for the log, NULL: silent. */
 void connection_close(struct connection *connection, const char *why);
 
+/* The first worker has handed it over to this one. */
+void connection_adopt(struct connection *connection);
+
 /* Asks that connection_run() is called at the end of this batch. */
 void connection_schedule(struct connection *connection);
 void connection_run(struct connection *connection);
 
-/* Frees a closed connection at the end of the batch if the storage has none of its requests. */
+/* A closed connection is freed after the batch if the storage has none of its requests. */
 void connection_release(struct connection *connection);
 
 /*
@@ -198,11 +221,14 @@ void connection_end(struct connection *connection);
  */
 int claim_answer(struct connection *connection);
 
-/* The connection has closed; claim_finish() follows when the storage is done with it. */
-void claim_leave(struct connection *connection);
+/*
+ * The connection has closed, or its worker was told to close it; claim_finish() follows when
+ * the storage is done with it.
+ */
+void claim_leave(struct connection *connection, bool said_disc);
 void claim_finish(struct connection *connection);
 
-/* At server.claim_ms: those that waited for an answer of another machine. */
+/* At server.claim_ms, or when a worker has answered: those that wait look again. */
 void claim_resume(struct server *server);
 
 /* command.c */

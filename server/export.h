@@ -54,10 +54,11 @@ struct extent {
 
 /*
  * One operation on an export. Its owner keeps it, and the memory that iov names,
- * until done() was called on the loop's thread.
+ * until done() was called on the thread of the loop that submitted it.
  */
 struct storage_job {
 	struct storage_job *next;
+	struct storage *storage; /* that it was submitted to */
 	void (*done)(struct storage_job *job);
 	struct export *export;
 	enum storage_op op;
@@ -139,19 +140,22 @@ struct export
 	char generation[GENERATION_BYTES]; /* of the image that its data comes from; "": none,
 					    * as it may change under those who use it */
 
-	/* The loop's thread: of all its connections, and of a section's machines. */
+	/*
+	 * The first loop's thread (struct worker): of connections that have left, and of those
+	 * of a section's machines.
+	 */
 	struct traffic traffic;
-	struct latency latency;
 
-	/* load.c, on the loop's thread. */
+	/* load.c, on the first loop's thread. */
 	bool is_fixed;	 /* of the command line: no configuration changes it */
 	bool is_retired; /* no name leads to it any more */
 	struct export *next_retired;
 
-	/* claim.c, on the loop's thread. */
+	/* claim.c, on the first loop's thread. */
 	struct connection_list attached; /* newest last; with those of unfinished */
 	unsigned int connections;	 /* that are open */
 	unsigned int unfinished;	 /* closed, and the storage still has requests of them */
+	unsigned int closing;		 /* of these: another loop has still to close them */
 	struct export_hold hold;
 	bool cannot_save_hold;
 
@@ -179,16 +183,17 @@ struct export
 	atomic_int flush_error;
 	/* extent.c, any storage thread: where there was data. */
 	_Atomic uint64_t data_begin_bytes, data_end_bytes;
-	bool cannot_read_cached;	       /* the loop's thread */
+	atomic_bool cannot_read_cached;
 	atomic_bool cannot_punch, cannot_zero; /* the file system refused it once */
 
-	/* The loop's thread. One fdatasync() runs; those who wait share the next one. */
+	/* The lock of the storage threads. One fdatasync() runs; those who wait share the next
+	 * one. */
 	struct storage_job flush_job;
 	struct storage_job *flush_served, *flush_waiting;
-	struct storage *storage;
 
-	time_t error_logged_s; /* at most one line a second says that the storage failed */
-	unsigned long errors_not_logged;
+	/* Any loop: at most one line a second says that the storage failed. */
+	_Atomic time_t error_logged_s;
+	atomic_ulong errors_not_logged;
 };
 
 /* Exports keep their address and their place for the life of the table. */
@@ -376,21 +381,37 @@ int swap_file_remove(int folder_fd, const char *identity, time_t before_s, char 
 
 /* storage-pool.c */
 
-/*
- * Starts the threads. notify(arg) is called on one of them when finished jobs
- * wait for storage_complete(). Half of the threads at most (one of one) work on
- * flush, trim and zero, which can take long. -errno.
- */
-int storage_start(struct storage **ret, unsigned int threads, void (*notify)(void *), void *arg);
+struct storage_pool;
 
 /*
- * From here on reads go through io_uring; on the loop's thread, as all that follows.
+ * Starts the threads, for all loops together. Half of them at most (one of one) work on
+ * flush, trim and zero, which can take long. -errno.
+ */
+int storage_start(struct storage_pool **ret, unsigned int threads);
+
+/* Ends the threads when they have finished what was submitted. */
+void storage_stop(struct storage_pool *pool);
+
+/*
+ * One loop's way to the pool. notify(arg) is called on a storage thread when finished jobs
+ * wait for storage_complete(). -ENOMEM.
+ */
+int storage_open(struct storage **ret, struct storage_pool *pool, void (*notify)(void *),
+		 void *arg);
+
+/* When the threads have ended, and nothing is in flight. */
+void storage_close(struct storage *storage);
+
+/*
+ * From here on reads go through an io_uring of this loop. What follows is for its thread.
  * -errno when the kernel has none or forbids it: then the threads read, as before.
  */
 int storage_use_ring(struct storage *storage);
 
 /* Readable when storage_complete() should be called; -1: no ring. */
 int storage_ring_fd(const struct storage *storage);
+
+/* Flushes of one export that wait become one. */
 void storage_submit(struct storage *storage, struct storage_job *job);
 
 /* Begins what was submitted since; false when the kernel lacks memory: call again soon. */
@@ -399,13 +420,15 @@ bool storage_kick(struct storage *storage);
 /* Does job on this thread and returns its result; done() is not called. */
 int storage_run(struct storage_job *job);
 
-/* Calls done() of all jobs that have finished. On the loop's thread. */
+/* Calls done() of all jobs that have finished. */
 void storage_complete(struct storage *storage);
 
-/* Ends the threads when they have finished what was submitted. */
-void storage_stop(struct storage *storage);
+/* flush.c, with the lock of the storage threads. */
 
-/* flush.c: like storage_submit() for STORAGE_FLUSH; flushes that wait become one. */
-void flush_submit(struct storage *storage, struct storage_job *job);
+/* Job waits for a flush of its export. True: export.flush_job is to be run for it. */
+bool flush_begin(struct storage_job *job);
+
+/* The flush has run, for the jobs in *ret_served. True: the next one is to be run. */
+bool flush_end(struct export *export, struct storage_job **ret_served);
 
 #endif

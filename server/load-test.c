@@ -489,7 +489,7 @@ static void reads_do_not_wait_for_a_storage_thread(void **state)
 static void an_idle_connection_is_small(void **state)
 {
 	(void)state;
-	assert_true(sizeof(struct connection) <= 512);
+	assert_true(sizeof(struct connection) <= 768);
 	assert_true(sizeof(struct negotiation) <= 12 << 10);
 }
 

@@ -243,8 +243,8 @@ static void log_kept(const struct config *old, const struct config *new)
 			 file);
 	if (!same_text(old->user, new->user) || !same_text(old->group, new->group))
 		log_line("%s: user and group change at a restart", file);
-	if (old->storage_threads != new->storage_threads)
-		log_line("%s: max_threads changes at a restart", file);
+	if (old->storage_threads != new->storage_threads || old->workers != new->workers)
+		log_line("%s: max_threads and workers change at a restart", file);
 }
 
 void load_again(struct server *server)

@@ -5,6 +5,7 @@
  * client is accepted.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,10 +82,27 @@ _Noreturn static void show_status(const struct options *options, const struct co
 	exit(status_show(path, options->as_json) < 0 ? 1 : 0);
 }
 
-static void open_server(void)
+/* One for each CPU that this process may run on, unless somebody says otherwise. */
+static unsigned int count_workers(const struct options *options, const struct config *config)
 {
-	int r = server_open(&server);
+	unsigned int count = options->workers ?: config->workers;
+	cpu_set_t cpus;
 
+	if (options->inetd)
+		return 1;
+	if (!count && sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+		count = (unsigned int)CPU_COUNT(&cpus);
+	if (!count)
+		return 1;
+	return count < WORKERS_MAX ? count : WORKERS_MAX;
+}
+
+static void open_server(const struct options *options, const struct config *config)
+{
+	int r;
+
+	server.worker_count = count_workers(options, config);
+	r = server_open(&server);
 	if (r < 0)
 		die(1, "cannot start: %s", strerror(-r));
 }
@@ -242,7 +260,7 @@ int main(int argc, char **argv)
 		daemon_log(); /* standard error is the client's socket */
 	else if (!options.foreground && !inherited)
 		daemon_fork();
-	open_server();
+	open_server(&options, &config);
 	server.connections_max = options.max_connections;
 	server.config_path = options.config_path;
 	if (inherited)

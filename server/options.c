@@ -16,6 +16,7 @@
 enum {
 	OPTION_PORT = 256,
 	OPTION_IO,
+	OPTION_WORKERS,
 	OPTION_UNIX,
 	OPTION_CHECK,
 	OPTION_MACHINES,
@@ -40,6 +41,7 @@ static const struct option_help {
 	{"max-connections", 'M', "COUNT", "serve at most COUNT connections at once"},
 	{"pid-file", 'p', "FILE", "write the process ID to FILE"},
 	{"io", OPTION_IO, "MODE", "read from disks by auto, io_uring or epoll (threads)"},
+	{"workers", OPTION_WORKERS, "COUNT", "serve clients on COUNT threads (one for each CPU)"},
 	{"nofork", 'n', NULL, "stay in the foreground"},
 	{"dont-fork", 'd', NULL, "the same"},
 	{"inetd", 'i', NULL, "serve one client on standard input"},
@@ -124,6 +126,15 @@ static unsigned int parse_count(const char *text)
 	return (unsigned int)count;
 }
 
+static unsigned int parse_workers(const char *text)
+{
+	uint64_t count;
+
+	if (size_parse(text, &count) < 0 || !count || count > WORKERS_MAX)
+		usage("--workers %s: must be a number from 1 to %d", text, WORKERS_MAX);
+	return (unsigned int)count;
+}
+
 static enum io parse_io(const char *text)
 {
 	static const char *const names[] = {"auto", "io_uring", "epoll"};
@@ -175,6 +186,9 @@ static void take_option(struct options *options, int letter, const char *value)
 		break;
 	case OPTION_IO:
 		options->io = parse_io(value);
+		break;
+	case OPTION_WORKERS:
+		options->workers = parse_workers(value);
 		break;
 	case 'r':
 		options->readonly = true;

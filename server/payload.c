@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The payload buffers of all connections: a fixed number in one mapping, so that
+ * The payload buffers of all connections of a worker: a fixed number in one mapping, so that
  * no client can make the server grow. The buffer given back last is taken first;
  * those that were never needed at once are never touched and cost no memory.
  */
@@ -9,22 +9,23 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-int payload_open(struct payload_pool *pool)
+int payload_open(struct payload_pool *pool, unsigned int count)
 {
-	pool->memory = mmap(NULL, (size_t)PAYLOAD_BUFFERS * PAYLOAD_BYTES, PROT_READ | PROT_WRITE,
+	pool->memory = mmap(NULL, (size_t)count * PAYLOAD_BYTES, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (pool->memory == MAP_FAILED)
 		return -errno;
 	TAILQ_INIT(&pool->waiting);
-	pool->free_count = PAYLOAD_BUFFERS;
-	for (unsigned int i = 0; i < PAYLOAD_BUFFERS; i++)
-		pool->free[i] = pool->memory + (size_t)(PAYLOAD_BUFFERS - 1 - i) * PAYLOAD_BYTES;
+	pool->count = count;
+	pool->free_count = count;
+	for (unsigned int i = 0; i < count; i++)
+		pool->free[i] = pool->memory + (size_t)(count - 1 - i) * PAYLOAD_BYTES;
 	return 0;
 }
 
 void payload_close(struct payload_pool *pool)
 {
-	munmap(pool->memory, (size_t)PAYLOAD_BUFFERS * PAYLOAD_BYTES);
+	munmap(pool->memory, (size_t)pool->count * PAYLOAD_BYTES);
 }
 
 unsigned int payload_take(struct payload_pool *pool, uint8_t **buffers, unsigned int wanted)

@@ -28,7 +28,7 @@ void request_give_buffers(struct request *request)
 	unsigned int count = request->buffer_count;
 
 	if (request->pipe) {
-		splice_give(&connection->server->pipes, request->pipe);
+		splice_give(&connection->worker->pipes, request->pipe);
 		request->pipe = NULL;
 		connection->pipe_count--;
 	}
@@ -36,7 +36,16 @@ void request_give_buffers(struct request *request)
 		return;
 	connection->buffer_count -= count;
 	request->buffer_count = 0;
-	payload_give(&connection->server->payload, request->buffers, count);
+	payload_give(&connection->worker->payload, request->buffers, count);
+}
+
+/* Nobody else writes. */
+static void count_request(struct connection *connection, int more)
+{
+	unsigned int count = atomic_load_explicit(&connection->request_count, memory_order_relaxed);
+
+	atomic_store_explicit(&connection->request_count, count + (unsigned int)more,
+			      memory_order_relaxed);
 }
 
 void request_free(struct request *request)
@@ -44,7 +53,7 @@ void request_free(struct request *request)
 	struct connection *connection = request->connection;
 
 	request_give_buffers(request);
-	connection->request_count--;
+	count_request(connection, -1);
 	free(request->extents);
 	free(request);
 	connection_schedule(connection);
@@ -57,7 +66,7 @@ static bool take_pipe(struct request *request)
 	if (request->type != NBD_CMD_READ || request->left_bytes < SPLICE_MIN_BYTES ||
 	    !connection->export->can_splice || connection->pipe_count == CONNECTION_PIPES_MAX)
 		return false;
-	request->pipe = splice_take(&connection->server->pipes);
+	request->pipe = splice_take(&connection->worker->pipes);
 	if (!request->pipe)
 		return false;
 	connection->pipe_count++;
@@ -68,7 +77,7 @@ static bool take_pipe(struct request *request)
 static uint32_t piece_room(const struct request *request)
 {
 	if (request->pipe)
-		return splice_room(&request->connection->server->pipes, request->pipe,
+		return splice_room(&request->connection->worker->pipes, request->pipe,
 				   request->offset_bytes);
 	return request->buffer_count * (uint32_t)PAYLOAD_BYTES;
 }
@@ -81,7 +90,7 @@ static uint32_t piece_room(const struct request *request)
 static bool take_buffers(struct request *request)
 {
 	struct connection *connection = request->connection;
-	struct payload_pool *pool = &connection->server->payload;
+	struct payload_pool *pool = &connection->worker->payload;
 	unsigned int wanted = (request->left_bytes - 1) / PAYLOAD_BYTES + 1;
 	unsigned int share = CONNECTION_BUFFERS_MAX > connection->buffer_count
 				     ? CONNECTION_BUFFERS_MAX - connection->buffer_count
@@ -127,19 +136,19 @@ static void log_failure(struct request *request)
 {
 	struct export *export = request->connection->export;
 	time_t now_s = time(NULL);
+	unsigned long not_logged;
 
-	if (export->error_logged_s == now_s) {
-		export->errors_not_logged++;
+	if (atomic_exchange(&export->error_logged_s, now_s) == now_s) {
+		atomic_fetch_add(&export->errors_not_logged, 1);
 		return;
 	}
+	not_logged = atomic_exchange(&export->errors_not_logged, 0);
 	log_line("export \"%s\": %s: %s at %llu, %u bytes: %s", export->set.name, export->set.path,
 		 nbd_command_name(request->type), (unsigned long long)request->offset_bytes,
 		 request->piece_bytes, strerror(-request->job.result));
-	if (export->errors_not_logged)
+	if (not_logged)
 		log_line("export \"%s\": and %lu errors that were not logged", export->set.name,
-			 export->errors_not_logged);
-	export->error_logged_s = now_s;
-	export->errors_not_logged = 0;
+			 not_logged);
 }
 
 static void piece_done(struct storage_job *job);
@@ -192,13 +201,10 @@ static void submit(struct request *request, enum storage_op op)
 		request->job.iov_count = piece_iov(request, 0, request->job.iov);
 	request->running = true;
 	connection->running_count++;
-	if (done_at_once(&request->job)) {
+	if (done_at_once(&request->job))
 		piece_done(&request->job);
-	} else if (op == STORAGE_FLUSH) {
-		flush_submit(connection->server->storage, &request->job);
-	} else {
-		storage_submit(connection->server->storage, &request->job);
-	}
+	else
+		storage_submit(connection->worker->storage, &request->job);
 }
 
 /* Of a command that has a range and no payload. */
@@ -370,7 +376,7 @@ static int take_header(struct connection *connection)
 	request->left_bytes = asked.length_bytes;
 	request->begun_us = traffic_now_us();
 	request->error = command_check(connection, &asked);
-	connection->request_count++;
+	count_request(connection, 1);
 	begin(request);
 	return 0;
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The running server: what the loop calls. Connections that have something to do
- * get their turn at the end of each batch; deadlines of handshakes, of lingering
- * sockets and of the drain after SIGTERM are checked when the loop wakes for them.
+ * The running server: its workers, and what the loop of the first one calls beside what
+ * that does for its connections: deadlines of handshakes, machines' files, signals.
  */
 #include "server/server.h"
 
@@ -15,6 +14,7 @@
 #include "common/log.h"
 #include "common/nbd-proto.h"
 #include "server/status.h"
+#include "server/worker.h"
 
 uint64_t server_now_ms(void)
 {
@@ -24,144 +24,79 @@ uint64_t server_now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void on_ring(struct watch *watch, unsigned int events)
+/* Beside the first, which is this thread. */
+static int start_workers(struct server *server)
 {
-	struct server *server = (struct server *)((char *)watch - offsetof(struct server, ring));
+	int r = 0;
 
-	(void)events;
-	storage_complete(server->storage);
+	while (!r && server->started < server->worker_count) {
+		r = worker_start(&server->workers[server->started]);
+		server->started += !r;
+	}
+	return r;
 }
 
-static int open_ring(struct server *server)
+static void stop_workers(struct server *server)
 {
-	if (server->io == IO_EPOLL)
-		return 0;
-	server->ring_error = storage_use_ring(server->storage);
-	if (server->ring_error < 0)
-		return server->io == IO_URING ? server->ring_error : 0;
-	server->ring = (struct watch){storage_ring_fd(server->storage), LOOP_READ, on_ring};
-	return loop_watch(server->loop, &server->ring);
+	while (server->started > 1)
+		worker_stop(&server->workers[--server->started]);
+}
+
+static void close_workers(struct server *server, unsigned int count)
+{
+	while (count)
+		worker_close(&server->workers[--count]);
 }
 
 int server_open(struct server *server)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
-	int r;
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0}, none[] = {0};
+	int r = 0;
 
 	signal(SIGPIPE, SIG_IGN);
+	server->worker_count = server->worker_count ?: 1;
+	pthread_mutex_init(&server->mail_lock, NULL);
+	TAILQ_INIT(&server->noted);
 	TAILQ_INIT(&server->connections);
 	TAILQ_INIT(&server->handshakes);
 	TAILQ_INIT(&server->claims);
-	TAILQ_INIT(&server->lingering);
-	TAILQ_INIT(&server->runnable);
-	TAILQ_INIT(&server->dead);
 	server->since_s = time(NULL);
 	server->expire_ms = server_now_ms() + EXPIRE_INTERVAL_MS;
-	r = loop_open(&server->loop, signals);
-	if (r < 0)
-		return r;
-	r = payload_open(&server->payload);
-	if (r < 0)
-		loop_close(server->loop);
-	else
-		splice_open(&server->pipes);
-	return r;
+	for (unsigned int i = 0; i < server->worker_count; i++) {
+		r = worker_open(&server->workers[i], server, i ? none : signals);
+		if (r < 0) {
+			close_workers(server, i);
+			return r;
+		}
+	}
+	server->loop = server->workers[0].loop;
+	return 0;
 }
 
 int server_start(struct server *server, unsigned int storage_threads)
 {
-	int r = storage_start(&server->storage, storage_threads, loop_wake, server->loop);
+	int r = storage_start(&server->storage_pool, storage_threads);
 
 	if (r < 0)
 		return r;
-	r = open_ring(server);
-	if (r < 0)
-		storage_stop(server->storage);
+	for (unsigned int i = 0; !r && i < server->worker_count; i++)
+		r = worker_open_storage(&server->workers[i], server->storage_pool,
+					&server->ring_error);
+	server->storage = server->workers[0].storage;
+	server->started = 1;
+	if (!r)
+		r = start_workers(server);
+	if (r < 0) {
+		stop_workers(server);
+		storage_stop(server->storage_pool);
+	}
 	return r;
-}
-
-static void free_dead(struct server *server)
-{
-	struct connection *connection;
-
-	while ((connection = TAILQ_FIRST(&server->dead))) {
-		TAILQ_REMOVE(&server->dead, connection, all);
-		free(connection);
-	}
-}
-
-static void run_connections(struct server *server)
-{
-	struct connection *connection;
-
-	for (;;) {
-		payload_wake(&server->payload);
-		connection = TAILQ_FIRST(&server->runnable);
-		if (!connection)
-			return;
-		TAILQ_REMOVE(&server->runnable, connection, runnable);
-		connection_run(connection);
-	}
-}
-
-static void close_late(struct connection_list *list, uint64_t now_ms, const char *why)
-{
-	struct connection *connection;
-
-	while ((connection = TAILQ_FIRST(list)) && connection->deadline_ms <= now_ms)
-		connection_close(connection, why);
-}
-
-/* While clients wait for a payload buffer, those that block theirs give them up. */
-static void reclaim_payload(struct server *server, uint64_t now_ms)
-{
-	struct connection *connection;
-
-	if (TAILQ_EMPTY(&server->payload.waiting)) {
-		server->reclaim_ms = 0;
-		return;
-	}
-	if (server->reclaim_ms > now_ms)
-		return;
-	if (server->reclaim_ms) {
-		connection = TAILQ_FIRST(&server->connections);
-		for (; connection; connection = TAILQ_NEXT(connection, all))
-			connection_reclaim(connection, now_ms);
-	}
-	server->reclaim_ms = now_ms + RECLAIM_INTERVAL_MS;
-}
-
-/*
- * A client that stopped in the middle of a WRITE does not hold up the end, nor one that
- * takes its answers too slowly for what it had sent to be read.
- */
-static void end_late(struct server *server, uint64_t now_ms)
-{
-	struct connection *connection, *next;
-
-	if (server->drain_deadline_ms - now_ms > DRAIN_TIMEOUT_MS - DRAIN_PAYLOAD_MS)
-		return;
-	for (connection = TAILQ_FIRST(&server->connections); connection; connection = next) {
-		next = TAILQ_NEXT(connection, all);
-		if (connection->phase == PHASE_TRANSMISSION && connection->receiving &&
-		    !connection->receiving->running &&
-		    connection->receiving->type == NBD_CMD_WRITE &&
-		    now_ms - connection->receiving_since_ms >= DRAIN_PAYLOAD_MS)
-			connection_close(connection, "stopped in the middle of NBD_CMD_WRITE");
-		else if (!connection->ending)
-			connection_end(connection);
-	}
 }
 
 static void check_drain(struct server *server, uint64_t now_ms)
 {
-	if (!server->draining)
-		return;
-	if (server->drain_deadline_ms > now_ms) {
-		end_late(server, now_ms);
-		return;
-	}
-	loop_end(server->loop);
+	if (server->draining && server->workers[0].drain_deadline_ms <= now_ms)
+		loop_end(server->loop);
 }
 
 static void expire_machines(struct server *server, uint64_t now_ms)
@@ -185,10 +120,9 @@ static void check_deadlines(struct server *server)
 {
 	uint64_t now_ms = server_now_ms();
 
-	close_late(&server->handshakes, now_ms, "handshake took longer than 10 s");
-	close_late(&server->claims, now_ms, "its export was not ready in 60 s");
-	close_late(&server->lingering, now_ms, NULL);
-	reclaim_payload(server, now_ms);
+	worker_close_late(&server->handshakes, now_ms, "handshake took longer than 10 s");
+	worker_close_late(&server->claims, now_ms, "its export was not ready in 60 s");
+	worker_check_deadlines(&server->workers[0], now_ms);
 	if (server->claim_ms && server->claim_ms <= now_ms)
 		claim_resume(server);
 	if (server->expire_ms <= now_ms)
@@ -204,20 +138,29 @@ static void on_batch(void *arg)
 {
 	struct server *server = arg;
 
-	run_connections(server);
+	mail_take_notes(server);
+	worker_run_connections(&server->workers[0]);
 	check_deadlines(server);
-	run_connections(server);
-	server->kick_ms = storage_kick(server->storage) ? 0 : server_now_ms() + KICK_AGAIN_MS;
-	free_dead(server);
+	worker_run_batch(&server->workers[0]);
 	sweep_exports(server);
 	if ((server->draining || server->one_client) && TAILQ_EMPTY(&server->connections))
 		loop_end(server->loop);
 }
 
-static void earlier(uint64_t *deadline_ms, uint64_t other_ms)
+void server_earlier(uint64_t *deadline_ms, uint64_t other_ms)
 {
 	if (other_ms && (!*deadline_ms || other_ms < *deadline_ms))
 		*deadline_ms = other_ms;
+}
+
+int server_timeout_ms(uint64_t next_ms)
+{
+	uint64_t now_ms;
+
+	if (!next_ms)
+		return -1;
+	now_ms = server_now_ms();
+	return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
 }
 
 static int timeout_ms(void *arg)
@@ -225,26 +168,17 @@ static int timeout_ms(void *arg)
 	struct server *server = arg;
 	struct connection *handshake = TAILQ_FIRST(&server->handshakes);
 	struct connection *claiming = TAILQ_FIRST(&server->claims);
-	struct connection *lingering = TAILQ_FIRST(&server->lingering);
-	uint64_t next_ms = server->accept_again_ms, now_ms;
+	uint64_t next_ms = worker_next_ms(&server->workers[0]);
 
-	earlier(&next_ms, server->kick_ms);
-	earlier(&next_ms, server->reclaim_ms);
-	earlier(&next_ms, server->claim_ms);
-	earlier(&next_ms, server->expire_ms);
-	earlier(&next_ms, server->status_ms);
+	server_earlier(&next_ms, server->accept_again_ms);
+	server_earlier(&next_ms, server->claim_ms);
+	server_earlier(&next_ms, server->expire_ms);
+	server_earlier(&next_ms, server->status_ms);
 	if (handshake)
-		earlier(&next_ms, handshake->deadline_ms);
+		server_earlier(&next_ms, handshake->deadline_ms);
 	if (claiming)
-		earlier(&next_ms, claiming->deadline_ms);
-	if (lingering)
-		earlier(&next_ms, lingering->deadline_ms);
-	if (server->draining) /* with a look at the clients in the middle of a WRITE */
-		earlier(&next_ms, server_now_ms() + 1000);
-	if (!next_ms)
-		return -1;
-	now_ms = server_now_ms();
-	return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
+		server_earlier(&next_ms, claiming->deadline_ms);
+	return server_timeout_ms(next_ms);
 }
 
 static void on_woken(void *arg)
@@ -256,17 +190,11 @@ static void on_woken(void *arg)
 
 static void drain(struct server *server)
 {
-	struct connection *connection, *next;
-
 	if (server->draining)
 		return;
 	server->draining = true;
-	server->drain_deadline_ms = server_now_ms() + DRAIN_TIMEOUT_MS;
 	listen_stop(server);
-	for (connection = TAILQ_FIRST(&server->connections); connection; connection = next) {
-		next = TAILQ_NEXT(connection, all);
-		connection_drain(connection);
-	}
+	mail_drain(server);
 }
 
 static void on_signal(void *arg, int signo)
@@ -292,10 +220,10 @@ int server_run(struct server *server)
 
 void server_close(struct server *server)
 {
-	storage_stop(server->storage);
+	stop_workers(server);
+	storage_stop(server->storage_pool);
 	status_close(server);
-	splice_close(&server->pipes);
-	payload_close(&server->payload);
-	loop_close(server->loop);
+	close_workers(server, server->worker_count);
+	pthread_mutex_destroy(&server->mail_lock);
 	load_close(server);
 }

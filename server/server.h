@@ -2,7 +2,7 @@
 /*
  * The server around its connections: options.c, size.c, address.c and config.c
  * turn what the administrator wrote into settings, listen.c opens sockets,
- * server.c runs all of it on one loop, daemon.c is the process.
+ * server.c runs all of it on the loop of the first worker (worker.h), daemon.c is the process.
  */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "server/connection.h"
+#include "server/worker.h"
 
 enum {
 	EXIT_USAGE = 2,
@@ -73,6 +74,7 @@ struct config {
 	bool oldstyle;	      /* exports may have a port of their own */
 	char *oldstyle_ports; /* all of them as text, which outlives the settings; NULL: none */
 	unsigned int storage_threads;
+	unsigned int workers; /* 0: not given */
 	char *user, *group;
 	char *include_dir;
 	struct export_request *exports;
@@ -145,6 +147,7 @@ struct options {
 	const char *file;
 	uint64_t size_bytes;
 	unsigned int max_connections;
+	unsigned int workers; /* 0: not given */
 	bool readonly;
 	bool foreground;
 	bool inetd;
@@ -175,24 +178,20 @@ struct status_query;
 struct server {
 	enum io io;
 	int ring_error; /* IO_AUTO: why there is no io_uring, -errno; 0: there is */
-	struct watch ring;
-	struct loop *loop;
+	struct worker workers[WORKERS_MAX];
+	unsigned int worker_count; /* 0 before server_open(): one */
+	unsigned int started;	   /* workers, with the first */
+	struct loop *loop;	   /* of the first worker, as all that follows */
 	struct storage *storage;
-	struct payload_pool payload;
-	struct splice_pool pipes;
+	struct storage_pool *storage_pool;
 	struct export_table exports;
 	struct listener listeners[LISTENERS_MAX];
 	unsigned int listener_count;
-	struct connection_list connections;
-	struct connection_list handshakes; /* oldest first */
-	struct connection_list claims;	   /* handshakes that wait for us; oldest first */
-	struct connection_list lingering;  /* oldest first */
-	struct connection_list runnable;
-	struct connection_list dead; /* freed at the end of the batch */
+	struct connection_list connections; /* of all workers */
+	struct connection_list handshakes;  /* oldest first */
+	struct connection_list claims;	    /* handshakes that wait for us; oldest first */
 	unsigned int connection_count, handshake_count, connections_max;
 	uint64_t accept_again_ms; /* 0: accepting; else out of descriptors until then */
-	uint64_t kick_ms;	  /* 0: no read waits for memory of the kernel */
-	uint64_t reclaim_ms;	  /* 0: no connection waits for a payload buffer */
 	uint64_t claim_ms;	  /* 0: no connection waits for an answer of another machine */
 	uint64_t status_ms;	  /* when to look after status_queries; 0: never */
 	struct status_query *status_queries;
@@ -203,13 +202,25 @@ struct server {
 	struct export *retired; /* by next_retired: clients have them, but no name leads there */
 	bool one_client;	/* inetd: end with the connection */
 	bool draining;
-	uint64_t drain_deadline_ms;
+	/* How often all workers were asked what had come for them, and have answered. */
+	uint64_t settle_rounds, settle_rounds_done;
 	const char *config_path; /* read again on SIGHUP; NULL: none */
 	struct config config;	 /* in force */
-	uint8_t receive_buffer[RECEIVE_BYTES];
+
+	/* Of what follows, and of the orders and notes of workers and connections. No other
+	 * lock is taken while it is held. */
+	pthread_mutex_t mail_lock;
+	struct connection_list noted; /* for the first worker */
+	unsigned int unsettled;	      /* workers that have not answered */
 };
 
 uint64_t server_now_ms(void);
+
+/* *deadline_ms becomes the earlier of the two; 0 is never. */
+void server_earlier(uint64_t *deadline_ms, uint64_t other_ms);
+
+/* For loop_hooks, until next_ms. */
+int server_timeout_ms(uint64_t next_ms);
 
 /* Signals are blocked from here on. -errno. */
 int server_open(struct server *server);

@@ -38,13 +38,14 @@ static bool open_pipe(struct splice_pipe *pipe)
 	return true;
 }
 
-void splice_open(struct splice_pool *pool)
+void splice_open(struct splice_pool *pool, unsigned int count)
 {
 	pool->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
-	pool->free_count = SPLICE_PIPES;
-	for (unsigned int i = 0; i < SPLICE_PIPES; i++) {
+	pool->count = count;
+	pool->free_count = count;
+	for (unsigned int i = 0; i < count; i++) {
 		pool->pipes[i].size_bytes = 0;
-		pool->free[i] = &pool->pipes[SPLICE_PIPES - 1 - i];
+		pool->free[i] = &pool->pipes[count - 1 - i];
 	}
 }
 

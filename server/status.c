@@ -66,6 +66,8 @@ static json_t *client_object(const struct connection *connection)
 	if (connection->identity)
 		json_object_set_new(object, "identity", json_string(connection->identity));
 	json_object_set_new(object, "since_s", json_integer(connection->attached_s));
+	json_object_set_new(object, "worker",
+			    json_integer(connection->worker - connection->server->workers));
 	json_object_set_new(object, "in_flight", json_integer(connection->request_count));
 	return object;
 }
@@ -76,7 +78,7 @@ static json_t *client_list(const struct server *server)
 	json_t *list = json_array();
 
 	TAILQ_FOREACH(connection, &server->connections, all) {
-		if (connection->phase == PHASE_TRANSMISSION)
+		if (connection->export && !connection->has_left)
 			json_array_append_new(list, client_object(connection));
 	}
 	return list;
@@ -94,8 +96,11 @@ static unsigned int connections_of(const struct export *export)
 static json_t *export_object(const struct export *export)
 {
 	static const char *const kinds[] = {"none", "swap", "cow"};
-	json_t *object = traffic_object(&export->traffic);
+	struct traffic traffic;
+	json_t *object;
 
+	traffic_of_export(export, &traffic);
+	object = traffic_object(&traffic);
 	json_object_set_new(object, "name", json_string(export->set.name));
 	json_object_set_new(object, "path", json_string(export->set.path));
 	json_object_set_new(object, "size_bytes", json_integer((json_int_t) export->size_bytes));
@@ -105,9 +110,9 @@ static json_t *export_object(const struct export *export)
 	json_object_set_new(object, "retired", json_boolean(export->is_retired));
 	json_object_set_new(object, "connections", json_integer(connections_of(export)));
 	json_object_set_new(object, "latency_p50_us",
-			    json_integer((json_int_t)traffic_percentile_us(&export->latency, 50)));
+			    json_integer((json_int_t)traffic_percentile_us(&traffic, 50)));
 	json_object_set_new(object, "latency_p99_us",
-			    json_integer((json_int_t)traffic_percentile_us(&export->latency, 99)));
+			    json_integer((json_int_t)traffic_percentile_us(&traffic, 99)));
 	json_object_set_new(object, "flush_error",
 			    json_string(atomic_load(&export->flush_error)
 						? strerror(-atomic_load(&export->flush_error))
@@ -150,15 +155,16 @@ static json_t *server_object(const struct server *server)
 {
 	const struct server_counts *counts = &server->counts;
 
-	return json_pack(
-		"{s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "version", VERSION,
-		"pid", (json_int_t)getpid(), "since_s", (json_int_t)server->since_s, "io",
-		storage_ring_fd(server->storage) >= 0 ? "io_uring" : "epoll", "connections",
-		(json_int_t)server->connection_count, "connections_max",
-		(json_int_t)server->connections_max, "handshakes",
-		(json_int_t)server->handshake_count, "accepted", (json_int_t)counts->accepted,
-		"attached", (json_int_t)counts->attached, "refused", (json_int_t)counts->refused,
-		"fenced", (json_int_t)counts->fenced, "draining", server->draining);
+	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}",
+			 "version", VERSION, "pid", (json_int_t)getpid(), "since_s",
+			 (json_int_t)server->since_s, "workers", (json_int_t)server->worker_count,
+			 "io", storage_ring_fd(server->storage) >= 0 ? "io_uring" : "epoll",
+			 "connections", (json_int_t)server->connection_count, "connections_max",
+			 (json_int_t)server->connections_max, "handshakes",
+			 (json_int_t)server->handshake_count, "accepted",
+			 (json_int_t)counts->accepted, "attached", (json_int_t)counts->attached,
+			 "refused", (json_int_t)counts->refused, "fenced",
+			 (json_int_t)counts->fenced, "draining", server->draining);
 }
 
 static void add_machine(int folder_fd, const char *name, void *arg)

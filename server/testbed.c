@@ -27,12 +27,16 @@ struct way {
 	const char *name, *directory;
 	bool in_memory;
 	enum io io;
+	unsigned int workers;
 };
 
 static const struct way ways[] = {
-	{"storage threads", "/var/tmp", false, IO_EPOLL},
-	{"io_uring", "/var/tmp", false, IO_URING},
-	{"in memory", "/dev/shm", true, IO_AUTO},
+	{"storage threads", "/var/tmp", false, IO_EPOLL, 1},
+	{"io_uring", "/var/tmp", false, IO_URING, 1},
+	{"in memory", "/dev/shm", true, IO_AUTO, 1},
+	{"storage threads, 3 workers", "/var/tmp", false, IO_EPOLL, 3},
+	{"io_uring, 3 workers", "/var/tmp", false, IO_URING, 3},
+	{"in memory, 3 workers", "/dev/shm", true, IO_AUTO, 3},
 };
 
 static const struct way *way = ways;
@@ -100,6 +104,7 @@ void testbed_start(struct testbed *bed, uint64_t size_bytes, unsigned int client
 	if (!bed->storage_threads)
 		bed->storage_threads = STORAGE_THREADS_DEFAULT;
 	bed->server.io = way->io;
+	bed->server.worker_count = way->workers;
 	assert_int_equal(server_open(&bed->server), 0);
 	assert_int_equal(server_start(&bed->server, bed->storage_threads), 0);
 	bed->server.connections_max = bed->connections_max ?: TESTBED_CLIENTS_MAX;
@@ -124,8 +129,13 @@ void testbed_join(struct testbed *bed)
 
 	assert_int_equal(pthread_join(bed->thread, &result), 0);
 	assert_null(result);
-	assert_int_equal(bed->server.payload.free_count, PAYLOAD_BUFFERS);
-	assert_int_equal(bed->server.pipes.free_count, SPLICE_PIPES);
+	for (unsigned int i = 0; i < bed->server.worker_count; i++) {
+		const struct worker *worker = &bed->server.workers[i];
+
+		assert_int_equal(worker->payload.free_count, worker->payload.count);
+		assert_int_equal(worker->pipes.free_count, worker->pipes.count);
+		assert_int_equal(worker->client_count, 0);
+	}
 	server_close(&bed->server);
 	for (unsigned int i = 0; i < bed->client_count; i++)
 		close(bed->clients[i]);
@@ -329,15 +339,25 @@ static bool is_possible(void)
 	return r == 0;
 }
 
-int testbed_run_tests(const struct CMUnitTest *tests, size_t count)
+static int run_on_ways(const struct CMUnitTest *tests, size_t count, bool with_threads)
 {
 	int failed = 0;
 
 	for (way = ways; way < ways + sizeof(ways) / sizeof(ways[0]); way++) {
-		if (is_possible())
+		if ((!with_threads || way->io == IO_EPOLL) && is_possible())
 			failed += _cmocka_run_group_tests(way->name, tests, count, NULL, NULL);
 	}
 	return failed;
+}
+
+int testbed_run_tests(const struct CMUnitTest *tests, size_t count)
+{
+	return run_on_ways(tests, count, false);
+}
+
+int testbed_run_with_threads(const struct CMUnitTest *tests, size_t count)
+{
+	return run_on_ways(tests, count, true);
 }
 
 void fill_pattern(uint8_t *data, size_t length, uint32_t seed)

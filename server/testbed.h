@@ -36,9 +36,12 @@ struct testbed {
 
 /*
  * Runs tests on each way that a request can take: storage threads, io_uring, and
- * memory; returns how many failed.
+ * memory, each with one worker and with several; returns how many failed.
  */
 int testbed_run_tests(const struct CMUnitTest *tests, size_t count);
+
+/* The same, with storage threads alone: for tests that make a write wait. */
+int testbed_run_with_threads(const struct CMUnitTest *tests, size_t count);
 
 /* A file of size_bytes, its default export, and client_count connected sockets. */
 void testbed_start(struct testbed *bed, uint64_t size_bytes, unsigned int client_count);

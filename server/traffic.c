@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Counts each request when its answer has left: for its connection, for the export, and,
- * where the export is a machine's own, for its section.
+ * Counts each request when its answer has left, for its connection alone: what an export
+ * shows is put together when somebody asks, so that loops that serve one export at once
+ * do not share a line of the cache.
  */
 #include "server/traffic.h"
 
@@ -18,29 +19,18 @@ uint64_t traffic_now_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static void count(struct traffic *traffic, const struct request *request, uint64_t took_us)
+/* No instruction of its own for that: nobody else writes. */
+static void count(_Atomic uint64_t *counter, uint64_t more)
 {
-	uint64_t bytes = request->error ? 0 : request->length_bytes;
+	uint64_t value = atomic_load_explicit(counter, memory_order_relaxed) + more;
 
-	switch (request->type) {
-	case NBD_CMD_READ:
-		traffic->reads++;
-		traffic->read_bytes += bytes;
-		break;
-	case NBD_CMD_WRITE:
-		traffic->writes++;
-		traffic->written_bytes += bytes;
-		break;
-	case NBD_CMD_FLUSH:
-		traffic->flushes++;
-		break;
-	default:
-		traffic->others++;
-	}
-	traffic->errors += request->error != 0;
-	traffic->answered_us += took_us;
-	if (took_us > traffic->slowest_us)
-		traffic->slowest_us = took_us;
+	atomic_store_explicit(counter, value, memory_order_relaxed);
+}
+
+static void raise_to(_Atomic uint64_t *counter, uint64_t value)
+{
+	if (value > atomic_load_explicit(counter, memory_order_relaxed))
+		atomic_store_explicit(counter, value, memory_order_relaxed);
 }
 
 /* The bucket of 2^N to 2^(N+1) - 1 us is N; that of 0 us is 0 too. */
@@ -53,24 +43,72 @@ static unsigned int bucket_of(uint64_t took_us)
 
 void traffic_answered(const struct request *request)
 {
+	struct traffic *traffic = &request->connection->traffic;
 	uint64_t took_us = traffic_now_us() - request->begun_us;
-	struct export *export = request->connection->export;
+	uint64_t bytes = request->error ? 0 : request->length_bytes;
 
-	count(&request->connection->traffic, request, took_us);
-	for (; export; export = export->section) {
-		count(&export->traffic, request, took_us);
-		export->latency.buckets[bucket_of(took_us)]++;
+	switch (request->type) {
+	case NBD_CMD_READ:
+		count(&traffic->reads, 1);
+		count(&traffic->read_bytes, bytes);
+		break;
+	case NBD_CMD_WRITE:
+		count(&traffic->writes, 1);
+		count(&traffic->written_bytes, bytes);
+		break;
+	case NBD_CMD_FLUSH:
+		count(&traffic->flushes, 1);
+		break;
+	default:
+		count(&traffic->others, 1);
 	}
+	if (request->error)
+		count(&traffic->errors, 1);
+	count(&traffic->answered_us, took_us);
+	raise_to(&traffic->slowest_us, took_us);
+	count(&traffic->latency[bucket_of(took_us)], 1);
 }
 
-uint64_t traffic_percentile_us(const struct latency *latency, unsigned int percent)
+void traffic_add(struct traffic *sum, const struct traffic *more)
+{
+	count(&sum->reads, more->reads);
+	count(&sum->read_bytes, more->read_bytes);
+	count(&sum->writes, more->writes);
+	count(&sum->written_bytes, more->written_bytes);
+	count(&sum->flushes, more->flushes);
+	count(&sum->others, more->others);
+	count(&sum->errors, more->errors);
+	count(&sum->answered_us, more->answered_us);
+	raise_to(&sum->slowest_us, more->slowest_us);
+	for (int i = 0; i < LATENCY_BUCKETS; i++)
+		count(&sum->latency[i], more->latency[i]);
+}
+
+static void add_connections(struct traffic *sum, const struct export *export)
+{
+	const struct connection *connection;
+
+	TAILQ_FOREACH(connection, &export->attached, sharing)
+		traffic_add(sum, &connection->traffic);
+}
+
+void traffic_of_export(const struct export *export, struct traffic *ret)
+{
+	*ret = (struct traffic){0};
+	traffic_add(ret, &export->traffic);
+	add_connections(ret, export);
+	for (const struct export *each = export->machines; each; each = each->next_machine)
+		add_connections(ret, each);
+}
+
+uint64_t traffic_percentile_us(const struct traffic *traffic, unsigned int percent)
 {
 	uint64_t total = 0, below = 0;
 
 	for (int i = 0; i < LATENCY_BUCKETS; i++)
-		total += latency->buckets[i];
+		total += traffic->latency[i];
 	for (int i = 0; total && i < LATENCY_BUCKETS; i++) {
-		below += latency->buckets[i];
+		below += traffic->latency[i];
 		if (below * 100 >= total * percent)
 			return (2ULL << i) - 1;
 	}

@@ -119,7 +119,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    pthread_create(&reader, NULL, read_to_the_end, &fds[0]) != 0)
 		abort();
 	if (server_run(&server) < 0 || server.connection_count ||
-	    server.payload.free_count != PAYLOAD_BUFFERS || server.pipes.free_count != SPLICE_PIPES)
+	    server.workers[0].payload.free_count != PAYLOAD_BUFFERS ||
+	    server.workers[0].pipes.free_count != SPLICE_PIPES)
 		abort();
 	pthread_join(reader, NULL);
 	close(fds[0]);

@@ -129,6 +129,10 @@ refused 'unknown option' --colour
 grep -qF colour "$work/message" || fail "$(cat "$work/message")"
 refused '--io' --io threads 127.0.0.1:0 "$work/disk"
 grep -qF 'io_uring or epoll' "$work/message" || fail "$(cat "$work/message")"
+for count in 0 17 x; do
+	refused '--workers' --workers "$count" 127.0.0.1:0 "$work/disk"
+	grep -qF 'from 1 to 16' "$work/message" || fail "$(cat "$work/message")"
+done
 refused 'port' 127.0.0.1:99999 "$work/disk"
 grep -qF 99999 "$work/message" || fail "$(cat "$work/message")"
 refused 'size' 127.0.0.1:0 "$work/disk" 12Q

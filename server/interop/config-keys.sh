@@ -52,6 +52,7 @@ generic taken includedir = WORK/conf.d
 generic taken listenaddr = 127.0.0.1
 generic taken port = 10809
 generic taken max_threads = 8
+generic taken workers = 2
 generic taken oldstyle = false
 generic taken oldstyle = true
 generic none splice = true

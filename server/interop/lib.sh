@@ -32,12 +32,12 @@ need_libnbd_python() {
 	"$python" -c 'import nbd' 2>/dev/null || skip "python3: no nbd module (Debian package python3-libnbd)"
 }
 
-# Each test runs twice: with io_uring where there is one, and without.
+# Each test runs twice: with io_uring where there is one and several workers, and with
+# neither. NBD_WORKERS asks for the same number in both.
 if [ -z "${NBD_IO:-}" ]; then
-	for NBD_IO in auto epoll; do
-		export NBD_IO
-		echo "--io $NBD_IO"
-		"$0" || exit
+	for way in auto:3 epoll:1; do
+		echo "--io ${way%:*} --workers ${NBD_WORKERS:-${way#*:}}"
+		NBD_IO=${way%:*} NBD_WORKERS=${NBD_WORKERS:-${way#*:}} "$0" || exit
 	done
 	exit
 fi
@@ -48,7 +48,7 @@ server_start() {
 	rm -f "$work/stderr"
 	mkfifo "$work/stderr"
 	exec 9<>"$work/stderr"
-	"$nbd_server" -n --io "$NBD_IO" "$@" </dev/null 2>"$work/stderr" 9<&- &
+	"$nbd_server" -n --io "$NBD_IO" --workers "$NBD_WORKERS" "$@" </dev/null 2>"$work/stderr" 9<&- &
 	server_pid=$!
 	port=
 	while [ -z "$port" ] && read -r -t "$deadline_s" -u 9 line; do

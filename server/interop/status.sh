@@ -62,6 +62,7 @@ expect 'before any client' '[0,0,0,[]]' "$(status '[.accepted, .connections, .re
 	now = status()
 	by_export = {each["export"]: each for each in now["clients"]}
 	assert set(by_export) == {"image", "swap/pc1", "root/pc1"}, by_export
+	assert len({each["worker"] for each in now["clients"]}) == min(3, now["workers"]), now
 	assert by_export["image"]["reads"] == 2, by_export
 	assert by_export["image"]["read_bytes"] == (1 << 20) + 4096, by_export
 	assert by_export["image"]["errors"] == 1 and by_export["image"]["writes"] == 1, by_export
