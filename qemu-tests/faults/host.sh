@@ -105,7 +105,10 @@ strike() { # FAULT
 wait_while_loads_move() { # EVENT
 	local beats since=0 at='' now
 	until grep -qx "$1" "$dir/events.log"; do
-		! vm_wait 2 || judge_wait "no \"$1\""
+		if vm_wait 2; then
+			grep -qx "$1" "$dir/events.log" || judge_wait "no \"$1\""
+			return
+		fi
 		kill -0 "$proxy_pid" 2>/dev/null || host_failed "proxy: $(tail -n 1 "$dir/proxy.log")"
 		[ ! -s "$dir/verdict" ] || judge_verdict
 		((SECONDS < deadline_s)) || host_failed "no \"$1\" in time; ${at:-no line of a load}"

@@ -151,6 +151,15 @@ vm_pxe_tree() { # BOOT-LINE
 	fi
 }
 
+# What the machine needs to have as much for its processes as with a release kernel: the debug flavour's
+# image is larger, and KASAN takes an eighth.
+vm_memory() {
+	case $kernel in
+	*-debug) echo "$((${MEM%M} * 9 / 8 + 112))M" ;;
+	*) echo "$MEM" ;;
+	esac
+}
+
 # Leaves the QEMU command in the array vm.
 vm_command() { # BOOT-LINE CONSOLE-CHARDEV
 	local net=user,id=net0 card=$NIC,netdev=net0,mac=52:54:00:12:34:56 media=() bootfile
@@ -169,7 +178,7 @@ vm_command() { # BOOT-LINE CONSOLE-CHARDEV
 	fi
 	vm=(setpriv --pdeathsig KILL "${QEMU:-qemu-system-x86_64}" -name "$name"
 		-nodefaults -display none -no-reboot -machine pc,graphics=off
-		-smp "$SMP" -m "$MEM" -chardev "$2" -serial chardev:console
+		-smp "$SMP" -m "$(vm_memory)" -chardev "$2" -serial chardev:console
 		-qmp "unix:$dir/qmp.sock,server=on,wait=off"
 		-netdev "$net" -device "$card"
 		-chardev "pipe,id=events,path=$dir/events,logfile=$dir/events.log")

@@ -41,4 +41,7 @@ $(B)/kernel/debian-headers/release: $(B)/kernel/debian/release qemu-tests/memdra
 ifneq ($(filter check-qemu debug,$(MAKECMDGOALS)),)
 $(TEST_ROOT): $(call memdrain_of,$(call memdrain_kernels,$(or $(T),0 1 2 3 4 5 6 7 8 9)))
 endif
+ifneq ($(filter check-patches,$(MAKECMDGOALS)),)
+$(TEST_ROOT): $$(call memdrain_of,$$(kernels_proven:%=%$$(kernel_flavour)))
+endif
 $(TEST_ROOT): $(call memdrain_of,$(MEMDRAIN_KERNELS))
