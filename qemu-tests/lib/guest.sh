@@ -77,7 +77,7 @@ network() {
 	driver virtio_pci virtio_net nbd
 	ip link set lo up
 	ip link set eth0 up
-	udhcpc -i eth0 -q -n -f -s /qemu-tests/udhcpc.sh
+	udhcpc -i eth0 -t 20 -q -n -f -s /qemu-tests/udhcpc.sh
 }
 
 expect_root() { # DEVICE-IN-SYSFS
