@@ -22,7 +22,8 @@ read_drained() { # WHAT
 	begin_kib=$(($(read_kib) + 1024))
 	until [ "$(read_kib)" -ge "$begin_kib" ]; do usleep 20000; done
 	begin_kib=$(read_kib)
-	drain 64 15
+	pages=$(drain_pages 64)
+	drain "$pages" 15
 	! read -r -t 10 event <&9
 	kill -KILL "$reader"
 	drain_end
