@@ -227,10 +227,10 @@ drain_saw() { # NAME
 }
 
 # A debug kernel's objects have red zones, so that its slabs are of two and eight adjacent pages: what a
-# connection may pin takes so many more. Below 64 the point is that there is nothing.
+# connection may pin takes so many more. Below 64 the point is to come to the end.
 drain_pages() { # PAGES
 	case $(uname -r) in
-	*-debug) echo "$(($1 < 64 ? $1 : $1 + 1536))" ;;
+	*-debug) echo "$(($1 < 64 ? $1 * 4 : $1 + 1536))" ;;
 	*) echo "$1" ;;
 	esac
 }
