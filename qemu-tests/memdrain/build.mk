@@ -42,6 +42,6 @@ ifneq ($(filter check-qemu debug,$(MAKECMDGOALS)),)
 $(TEST_ROOT): $(call memdrain_of,$(call memdrain_kernels,$(or $(T),0 1 2 3 4 5 6 7 8 9)))
 endif
 ifneq ($(filter check-patches,$(MAKECMDGOALS)),)
-$(TEST_ROOT): $$(call memdrain_of,$$(kernels_proven:%=%$$(kernel_flavour)))
+$(TEST_ROOT): $$(call memdrain_of,$$(addsuffix $$(kernel_flavour),$$(kernels_proven)))
 endif
 $(TEST_ROOT): $(call memdrain_of,$(MEMDRAIN_KERNELS))
