@@ -259,6 +259,21 @@ swap_drained() { # PAGES SECONDS [COMMAND [COMMAND-BEFORE]]
 	cat "$memdrain/report" "$memdrain/places"
 }
 
+# The debug kernel then says how many objects nobody knows. kmemleak compares with the scan before, so the
+# first one finds nothing.
+find_leaks() {
+	case $(uname -r) in
+	*-debug) ;;
+	*) return 0 ;;
+	esac
+	grep -q ' /sys/kernel/debug ' /proc/mounts || mount -t debugfs debugfs /sys/kernel/debug
+	if echo scan >/sys/kernel/debug/kmemleak && echo scan >/sys/kernel/debug/kmemleak; then
+		cat /sys/kernel/debug/kmemleak
+	else
+		echo "kmemleak has ended: it had no memory"
+	fi
+}
+
 case ${1-} in
 prepare)
 	set -eu
@@ -273,6 +288,7 @@ run)
 	PS4='guest: '
 	set -x
 	guest </dev/null
+	find_leaks
 	;;
 shell)
 	export ENV=/qemu-tests/guest.sh SCENARIO="$2"
