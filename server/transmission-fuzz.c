@@ -2,7 +2,8 @@
 /*
  * libFuzzer target for the transmission phase: a server with one export, and a client that
  * has attached by the book and then sends what the fuzzer made. The first byte says what
- * the client has negotiated. Whatever comes, the connection ends and its buffers are back.
+ * the client has negotiated, how the data is reached, and whether the loop that shakes hands
+ * serves it or another one. Whatever comes, the connection ends and its buffers are back.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -16,32 +17,32 @@
 #include "common/nbd-proto.h"
 #include "server/server.h"
 
-enum { SIZE_BYTES = 1 << 20, SEND_MAX_BYTES = 64 << 10 };
+enum { SIZE_BYTES = 1 << 20, SEND_MAX_BYTES = 64 << 10, WORKERS = 3 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct server server;
+static struct server servers[2]; /* with one loop, and with WORKERS */
 
 static void be_silent(const char *line)
 {
 	(void)line;
 }
 
-static void open_server(void)
+static void open_server(struct server *server, unsigned int workers)
 {
 	char path[] = "/dev/shm/transmission-fuzz.XXXXXX", why[TEXT_MAX];
 	struct export_settings set;
 	struct export *export;
 	int fd = mkstemp(path);
 
-	log_to(be_silent);
-	server.io = IO_EPOLL;
-	server.connections_max = 1;
-	server.one_client = true; /* the loop ends with it */
-	if (fd < 0 || ftruncate(fd, SIZE_BYTES) < 0 || server_open(&server) < 0 ||
-	    server_start(&server, 1) < 0 || export_settings_init(&set, "", path) < 0 ||
+	server->io = IO_EPOLL;
+	server->worker_count = workers;
+	server->connections_max = 1;
+	server->one_client = true; /* the loop ends with it */
+	if (fd < 0 || ftruncate(fd, SIZE_BYTES) < 0 || server_open(server) < 0 ||
+	    server_start(server, 1) < 0 || export_settings_init(&set, "", path) < 0 ||
 	    export_open(&set, &export, why, sizeof(why)) < 0 ||
-	    export_table_add(&server.exports, export) < 0)
+	    export_table_add(&server->exports, export) < 0)
 		abort();
 	unlink(path);
 	close(fd);
@@ -95,32 +96,48 @@ static size_t put_handshake(uint8_t *buffer, uint8_t how)
 	return used;
 }
 
+static bool is_clean(const struct server *server)
+{
+	for (unsigned int i = 0; i < server->worker_count; i++) {
+		const struct worker *worker = &server->workers[i];
+
+		if (worker->client_count || worker->payload.free_count != worker->payload.count ||
+		    worker->pipes.free_count != worker->pipes.count)
+			return false;
+	}
+	return !server->connection_count;
+}
+
+static void open_servers(void)
+{
+	log_to(be_silent);
+	open_server(&servers[0], 1);
+	open_server(&servers[1], WORKERS);
+	leave_signals();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t buffer[SEND_MAX_BYTES + 512];
-	struct export *export;
+	struct server *server;
 	pthread_t reader;
 	size_t used;
 	int fds[2];
 
-	if (!server.loop) {
-		open_server();
-		leave_signals();
-	}
+	if (!servers[0].loop)
+		open_servers();
 	if (!size || size > SEND_MAX_BYTES)
 		return 0;
-	export = server.exports.list[0];
-	export->in_memory = !(data[0] & 4); /* else by the storage thread */
+	server = &servers[(data[0] & 8) != 0];
+	server->exports.list[0]->in_memory = !(data[0] & 4); /* else by the storage thread */
 	used = put_handshake(buffer, data[0]);
 	put(buffer, &used, data + 1, size - 1);
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0 ||
 	    write(fds[0], buffer, used) != (ssize_t)used || shutdown(fds[0], SHUT_WR) < 0 ||
-	    connection_open(&server, fds[1], "fuzz", NULL) < 0 ||
+	    connection_open(server, fds[1], "fuzz", NULL) < 0 ||
 	    pthread_create(&reader, NULL, read_to_the_end, &fds[0]) != 0)
 		abort();
-	if (server_run(&server) < 0 || server.connection_count ||
-	    server.workers[0].payload.free_count != PAYLOAD_BUFFERS ||
-	    server.workers[0].pipes.free_count != SPLICE_PIPES)
+	if (server_run(server) < 0 || !is_clean(server))
 		abort();
 	pthread_join(reader, NULL);
 	close(fds[0]);

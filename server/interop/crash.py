@@ -21,7 +21,8 @@ DEPTH = 8
 
 class Server:
     def __init__(self):
-        command = [os.environ["nbd_server"], "-n", "-C", os.environ["config"]]
+        command = [os.environ["nbd_server"], "-n", "-C", os.environ["config"],
+                   "--io", os.environ["NBD_IO"], "--workers", os.environ["NBD_WORKERS"]]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.lines = []
         for line in self.process.stderr:

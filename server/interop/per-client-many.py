@@ -2,6 +2,7 @@
 """200 machines at once, each with its own layer on one image and its own swap."""
 
 import os
+import select
 import sys
 
 import nbd
@@ -11,11 +12,36 @@ PIECE = 64 << 10
 PIECES = 4
 
 
+def wanted_events(client):
+    direction = client.aio_get_direction()
+    return ((select.POLLIN if direction & nbd.AIO_DIRECTION_READ else 0) |
+            (select.POLLOUT if direction & nbd.AIO_DIRECTION_WRITE else 0))
+
+
+def notify(client, events):
+    if events & select.POLLOUT & wanted_events(client):
+        client.aio_notify_write()
+    else:
+        client.aio_notify_read()
+
+
 def wait_for(clients, done, what):
-    for client in clients:
-        while not done(client):
-            if client.poll(20000) == 0:
-                sys.exit(f"{what}: nothing for 20 s")
+    """All at once, as machines do: none waits until another one is through."""
+    poll = select.poll()
+    left = {client.aio_get_fd(): client for client in clients if not done(client)}
+    for fd, client in left.items():
+        poll.register(fd, wanted_events(client))
+    while left:
+        ready = poll.poll(20000)
+        if not ready:
+            sys.exit(f"{what}: nothing for 20 s")
+        for fd, events in ready:
+            notify(left[fd], events)
+            if done(left[fd]):
+                poll.unregister(fd)
+                del left[fd]
+            else:
+                poll.modify(fd, wanted_events(left[fd]))
 
 
 def main():
