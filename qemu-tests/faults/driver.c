@@ -20,6 +20,7 @@ enum {
 	MESSAGE_BYTES = 4096,
 
 	/* What the patches add. */
+	NBD_CMD_LINK_UP = NBD_CMD_STATUS + 1,
 	NBD_SOCK_INDEX = NBD_SOCK_FD + 1,
 	NBD_DEVICE_CONNECTIONS = NBD_DEVICE_CONNECTED + 1,
 	NBD_ATTR_RECONNECT = NBD_ATTR_BACKEND_IDENTIFIER + 1,
@@ -62,15 +63,18 @@ static void end_nest(struct message *m, struct nlattr *nest)
 	nest->nla_len = (uint16_t)(m->buf + m->length - (uint8_t *)nest);
 }
 
-static void put_socket(struct message *m, int fd, int index)
+static void put_sockets(struct message *m, const int *fds, size_t count, int index)
 {
 	struct nlattr *sockets = put(m, NBD_ATTR_SOCKETS | NLA_F_NESTED, NULL, 0);
-	struct nlattr *item = put(m, NBD_SOCK_ITEM | NLA_F_NESTED, NULL, 0);
 
-	put_u32(m, NBD_SOCK_FD, (uint32_t)fd);
-	if (index >= 0)
-		put_u32(m, NBD_SOCK_INDEX, (uint32_t)index);
-	end_nest(m, item);
+	for (size_t i = 0; i < count; i++) {
+		struct nlattr *item = put(m, NBD_SOCK_ITEM | NLA_F_NESTED, NULL, 0);
+
+		put_u32(m, NBD_SOCK_FD, (uint32_t)fds[i]);
+		if (index >= 0)
+			put_u32(m, NBD_SOCK_INDEX, (uint32_t)index);
+		end_nest(m, item);
+	}
 	end_nest(m, sockets);
 }
 
@@ -132,24 +136,86 @@ static int exchange(int fd, struct message *m, struct message *reply)
 	return error.error;
 }
 
-static int find_family(int fd)
+/* What the attributes in the message have at the end of the path, or NULL. */
+static const uint8_t *find_path(const struct message *m, const uint16_t *path, size_t count)
 {
-	struct message m, reply;
-	const uint8_t *at, *end;
-	uint16_t family;
-	int err;
+	const uint8_t *at = m->buf + NLMSG_HDRLEN + GENL_HDRLEN, *end = m->buf + m->length;
+
+	for (size_t i = 0; at && i < count; i++)
+		at = find(at, end, path[i], &end);
+	return at;
+}
+
+/* Asks what the kernel knows of the family of the driver. */
+static int ask_family(int fd, struct message *reply)
+{
+	struct message m;
 
 	begin(&m, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
 	put(&m, CTRL_ATTR_FAMILY_NAME, NBD_GENL_FAMILY_NAME, sizeof(NBD_GENL_FAMILY_NAME));
-	err = exchange(fd, &m, &reply);
+	return exchange(fd, &m, reply);
+}
+
+static int find_family(int fd)
+{
+	static const uint16_t path[] = {CTRL_ATTR_FAMILY_ID};
+	struct message reply;
+	const uint8_t *at;
+	uint16_t family;
+	int err = ask_family(fd, &reply);
+
 	if (err)
 		return err;
-	at = find(reply.buf + NLMSG_HDRLEN + GENL_HDRLEN, reply.buf + reply.length,
-		  CTRL_ATTR_FAMILY_ID, &end);
+	at = find_path(&reply, path, 1);
 	if (!at)
 		return -EPROTO;
 	memcpy(&family, at, sizeof(family));
 	return family;
+}
+
+/* The family has one group, the first in the list. */
+static int join_group(int fd)
+{
+	static const uint16_t path[] = {CTRL_ATTR_MCAST_GROUPS, 1, CTRL_ATTR_MCAST_GRP_ID};
+	struct message reply;
+	const uint8_t *at;
+	uint32_t group;
+	int err = ask_family(fd, &reply);
+
+	if (err)
+		return err;
+	at = find_path(&reply, path, sizeof(path) / sizeof(path[0]));
+	if (!at)
+		return -EPROTO;
+	memcpy(&group, at, sizeof(group));
+	if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
+		return -errno;
+	return 0;
+}
+
+int driver_listen(void)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = join_group(fd);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+int driver_hear(int fd)
+{
+	struct message m;
+	struct genlmsghdr generic;
+
+	if (recv(fd, m.buf, sizeof(m.buf), 0) < 0)
+		return -errno;
+	memcpy(&generic, m.buf + NLMSG_HDRLEN, sizeof(generic));
+	return generic.cmd == NBD_CMD_LINK_DEAD ? 1 : generic.cmd == NBD_CMD_LINK_UP ? 2 : 0;
 }
 
 /* A message of that command for device 0 in *m, and the socket for it; -errno. */
@@ -179,7 +245,7 @@ static int send_message(int netlink, struct message *m)
 	return err;
 }
 
-int driver_attach(int fd, uint64_t timeout_s, uint64_t dead_timeout_s)
+int driver_attach(const int *fds, size_t count, uint64_t timeout_s, uint64_t dead_timeout_s)
 {
 	struct message m;
 	int netlink = open_message(&m, NBD_CMD_CONNECT);
@@ -190,8 +256,9 @@ int driver_attach(int fd, uint64_t timeout_s, uint64_t dead_timeout_s)
 	put_u64(&m, NBD_ATTR_BLOCK_SIZE_BYTES, 4096);
 	put_u64(&m, NBD_ATTR_TIMEOUT, timeout_s);
 	put_u64(&m, NBD_ATTR_DEAD_CONN_TIMEOUT, dead_timeout_s);
-	put_u64(&m, NBD_ATTR_SERVER_FLAGS, NBD_FLAG_HAS_FLAGS);
-	put_socket(&m, fd, -1);
+	put_u64(&m, NBD_ATTR_SERVER_FLAGS,
+		NBD_FLAG_HAS_FLAGS | (count > 1 ? NBD_FLAG_CAN_MULTI_CONN : 0));
+	put_sockets(&m, fds, count, -1);
 	return send_message(netlink, &m);
 }
 
@@ -216,7 +283,7 @@ int driver_attach_with_recipe(int fd, const struct recipe *recipe)
 	put_u64(&m, NBD_ATTR_SIZE_BYTES, recipe->size_bytes);
 	put_u64(&m, NBD_ATTR_BLOCK_SIZE_BYTES, 4096);
 	put_u64(&m, NBD_ATTR_SERVER_FLAGS, recipe->flags);
-	put_socket(&m, fd, -1);
+	put_sockets(&m, &fd, 1, -1);
 	put_recipe(&m, recipe);
 	return send_message(netlink, &m);
 }
@@ -238,7 +305,7 @@ int driver_replace(int fd, int index, uint64_t size_bytes)
 		return netlink;
 	if (size_bytes)
 		put_u64(&m, NBD_ATTR_SIZE_BYTES, size_bytes);
-	put_socket(&m, fd, index);
+	put_sockets(&m, &fd, 1, index);
 	return send_message(netlink, &m);
 }
 
@@ -248,7 +315,7 @@ int driver_state(void)
 					NBD_DEVICE_CONNECTIONS, NBD_CONNECTION_ITEM,
 					NBD_CONNECTION_STATE};
 	struct message m, reply;
-	const uint8_t *at, *end;
+	const uint8_t *at;
 	int netlink = open_message(&m, NBD_CMD_STATUS);
 	int err;
 
@@ -258,9 +325,6 @@ int driver_state(void)
 	close(netlink);
 	if (err)
 		return err;
-	at = reply.buf + NLMSG_HDRLEN + GENL_HDRLEN;
-	end = reply.buf + reply.length;
-	for (size_t i = 0; at && i < sizeof(path) / sizeof(path[0]); i++)
-		at = find(at, end, path[i], &end);
+	at = find_path(&reply, path, sizeof(path) / sizeof(path[0]));
 	return at ? *at : -ENODATA;
 }

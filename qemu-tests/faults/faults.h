@@ -16,6 +16,7 @@
 enum {
 	FAULTS_SIZE_BYTES = 16 << 20, /* of the export */
 	FAULTS_CONNECTIONS_MAX = 256, /* in all, one after the other */
+	FAULTS_SOCKETS_MAX = 32,      /* of the device when it is attached */
 };
 
 /* What a connection does with the next request. */
@@ -36,9 +37,14 @@ void server_begin(void);
  */
 int server_connect(void);
 
-/* The newest connection. */
-void server_set_fault(enum fault fault);
-void server_close(void);
+/* The next connection has the number 0. */
+void server_count_anew(void);
+
+/* Of the connection of that number, as text, which exists; NULL: the newest. */
+void server_set_fault(enum fault fault, const char *connection);
+void server_close(const char *connection);
+
+/* Whether the newest has ended. */
 bool server_is_ended(void);
 
 /* All connections but the newest serve what they still get; returns when they have ended. */
@@ -57,12 +63,18 @@ struct recipe {
 int recipe_connect(const char *address, uint16_t port, const char *export_name, struct recipe *ret);
 
 /* Messages to the driver for device 0; 0 or -errno of the driver. */
-int driver_attach(int fd, uint64_t timeout_s, uint64_t dead_timeout_s);
+int driver_attach(const int *fds, size_t count, uint64_t timeout_s, uint64_t dead_timeout_s);
 int driver_attach_with_recipe(int fd, const struct recipe *recipe);
 int driver_detach(void);
 
 /* index < 0 and size_bytes 0: the message does not have them. */
 int driver_replace(int fd, int index, uint64_t size_bytes);
+
+/* A socket that gets what the driver tells all who listen, or -errno. */
+int driver_listen(void);
+
+/* Waits for the next event: 1 NBD_CMD_LINK_DEAD, 2 NBD_CMD_LINK_UP, 0 another; -errno. */
+int driver_hear(int fd);
 
 /* NBD_CONNECTION_STATE of connection 0; -ENODATA: the driver does not tell. */
 int driver_state(void);

@@ -3,14 +3,19 @@
  * faults serve: the server, until it is killed. faults COMMAND...: tells it what to
  * do, prints one line, and fails when the driver refused.
  *
- *   attach TIMEOUT_S DEAD_TIMEOUT_S [SEND_BUFFER_BYTES]
- *                                     /dev/nbd0 on a first connection
+ *   attach TIMEOUT_S DEAD_TIMEOUT_S [SEND_BUFFER_BYTES [CONNECTIONS]]
+ *                                     /dev/nbd0 on the first connections
  *   attach-server ADDRESS PORT EXPORT /dev/nbd0 on another server, which the driver connects again
  *   replace [INDEX [SIZE_BYTES]]      a new connection to the driver
  *   detach, status                    of the device
- *   none|hold|deaf|shutdown|half      what the newest connection does from now on
- *   close                             ends the newest connection
+ *   none|hold|deaf|shutdown|half [CONNECTION]
+ *                                     what a connection, or the newest, does from now on
+ *   close [CONNECTION]                ends it
  *   drain-old                         the older ones read what they still get, until they end
+ *
+ * Connections count from 0, which is the first of the last attach. faults listen:
+ * prints the events of links that the driver tells, by a process that needs no memory
+ * for it.
  */
 #include "qemu-tests/faults/faults.h"
 
@@ -19,32 +24,52 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { LINE_BYTES = 256 };
+enum { LINE_BYTES = 256, WORDS_MAX = 5 };
 
 static const struct sockaddr_un control = {.sun_family = AF_UNIX, .sun_path = "/run/faults"};
 
 /* Gets the name above when it can be connected to. */
 static const struct sockaddr_un unready = {.sun_family = AF_UNIX, .sun_path = "/run/faults.new"};
 
-static int attach(const char *timeout_s, const char *dead_timeout_s, const char *send_buffer_bytes)
+static int connect_with_buffer(int send_buffer_bytes)
 {
 	int fd = server_connect();
-	int size_bytes = send_buffer_bytes ? atoi(send_buffer_bytes) : 0;
 	int err;
 
-	if (fd < 0)
+	if (fd < 0 || !send_buffer_bytes ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof(send_buffer_bytes)) ==
+		    0)
 		return fd;
-	if (size_bytes &&
-	    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size_bytes, sizeof(size_bytes)) < 0)
-		err = -errno;
-	else
-		err = driver_attach(fd, strtoull(timeout_s, NULL, 10),
-				    strtoull(dead_timeout_s, NULL, 10));
+	err = -errno;
 	close(fd);
+	return err;
+}
+
+static int attach(char **words)
+{
+	size_t count = words[4] ? strtoul(words[4], NULL, 10) : 1;
+	int fds[FAULTS_SOCKETS_MAX];
+	size_t opened;
+	int err = 0;
+
+	if (!count || count > FAULTS_SOCKETS_MAX)
+		return -EINVAL;
+	server_count_anew();
+	for (opened = 0; opened < count; opened++) {
+		fds[opened] = connect_with_buffer(words[3] ? atoi(words[3]) : 0);
+		err = fds[opened];
+		if (err < 0)
+			goto close;
+	}
+	err = driver_attach(fds, count, strtoull(words[1], NULL, 10), strtoull(words[2], NULL, 10));
+close:
+	while (opened > 0)
+		close(fds[--opened]);
 	return err;
 }
 
@@ -85,13 +110,13 @@ static const char *status(void)
 	return state < 0 ? strerror(-state) : state < 4 ? names[state] : "unknown";
 }
 
-static bool set_fault(const char *name)
+static bool set_fault(const char *name, const char *connection)
 {
 	static const char *const names[] = {"none", "hold", "deaf", "shutdown", "half"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (!strcmp(name, names[i])) {
-			server_set_fault((enum fault)i);
+			server_set_fault((enum fault)i, connection);
 			return true;
 		}
 	}
@@ -109,7 +134,7 @@ static const char *execute(char **words, size_t count)
 	const char *command = words[0];
 
 	if (!strcmp(command, "attach") && count >= 3)
-		return result(attach(words[1], words[2], words[3]));
+		return result(attach(words));
 	if (!strcmp(command, "attach-server") && count == 4)
 		return result(attach_server(words[1], words[2], words[3]));
 	if (!strcmp(command, "replace"))
@@ -119,23 +144,23 @@ static const char *execute(char **words, size_t count)
 	if (!strcmp(command, "status"))
 		return status();
 	if (!strcmp(command, "close"))
-		server_close();
+		server_close(words[1]);
 	else if (!strcmp(command, "drain-old"))
 		server_drain_old();
-	else if (!set_fault(command))
+	else if (!set_fault(command, words[1]))
 		return "no such command";
 	return "done";
 }
 
 static void answer_command(int fd)
 {
-	char line[LINE_BYTES] = "", *words[5] = {NULL}, *rest = line;
+	char line[LINE_BYTES] = "", *words[WORDS_MAX + 1] = {NULL}, *rest = line;
 	size_t count = 0;
 	const char *said;
 
 	if (read(fd, line, sizeof(line) - 1) <= 0)
 		return;
-	while (count < 4 && (words[count] = strsep(&rest, " \n")) && *words[count])
+	while (count < WORDS_MAX && (words[count] = strsep(&rest, " \n")) && *words[count])
 		count++;
 	words[count] = NULL;
 	said = count ? execute(words, count) : "no command";
@@ -164,6 +189,26 @@ static int serve(void)
 	}
 }
 
+/* The first line comes before there is no memory, as the terminal may need some for it. */
+static int listen_to_links(void)
+{
+	static const char *const said[] = {"link: dead\n", "link: up\n"};
+	int fd = driver_listen();
+	int event = 0;
+
+	if (fd < 0 || mlockall(MCL_CURRENT | MCL_FUTURE) < 0) {
+		fprintf(stderr, "faults: listen: %s\n", strerror(fd < 0 ? -fd : errno));
+		return 1;
+	}
+	setbuf(stdout, NULL);
+	for (puts("link: listening"); event >= 0; event = driver_hear(fd)) {
+		if (event > 0)
+			fputs(said[event - 1], stdout);
+	}
+	fprintf(stderr, "faults: listen: %s\n", strerror(-event));
+	return 1;
+}
+
 static int tell(char **words)
 {
 	char line[LINE_BYTES] = "";
@@ -188,8 +233,10 @@ static int tell(char **words)
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
-		fputs("usage: faults serve|COMMAND...\n", stderr);
+		fputs("usage: faults serve|listen|COMMAND...\n", stderr);
 		return 1;
 	}
+	if (!strcmp(argv[1], "listen"))
+		return listen_to_links();
 	return strcmp(argv[1], "serve") ? tell(argv + 1) : serve();
 }

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -30,12 +31,19 @@ struct connection {
 static pthread_mutex_t lock;
 static pthread_cond_t changed;
 static struct connection connections[FAULTS_CONNECTIONS_MAX];
-static size_t connection_count;
+static size_t connection_count, first; /* first: has the number 0 */
 static uint8_t image[FAULTS_SIZE_BYTES];
 
 static struct connection *newest(void)
 {
 	return &connections[connection_count - 1];
+}
+
+static struct connection *chosen(const char *number)
+{
+	size_t n = first + (number ? strtoul(number, NULL, 10) : 0);
+
+	return number && n < connection_count ? &connections[n] : newest();
 }
 
 /* The fault of the connection, once it is not FAULT_DEAF. */
@@ -172,18 +180,25 @@ int server_connect(void)
 	return err ? err : -errno;
 }
 
-void server_set_fault(enum fault fault)
+void server_count_anew(void)
+{
+	first = connection_count;
+}
+
+void server_set_fault(enum fault fault, const char *connection)
 {
 	pthread_mutex_lock(&lock);
-	newest()->fault = fault;
+	chosen(connection)->fault = fault;
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
 }
 
-void server_close(void)
+void server_close(const char *connection)
 {
-	shutdown(newest()->fd, SHUT_RDWR);
-	pthread_join(newest()->thread, NULL);
+	struct connection *c = chosen(connection);
+
+	shutdown(c->fd, SHUT_RDWR);
+	pthread_join(c->thread, NULL);
 }
 
 bool server_is_ended(void)

@@ -3,7 +3,7 @@
 DESCRIPTION="while there is no connection no task sleeps in nbd's dispatch, and the limit still ends it"
 ROOT=ram SWAP=0 TIMEOUT=60
 KERNELS="6.12 6.1"
-KERNEL_ALLOW='I/O error,? (on )?dev nbd0'
+KERNEL_ALLOW='I/O error,? (on )?dev nbd0|task dd:|Call Trace'
 
 sleeps_in_dispatch() {
 	grep -lE 'wait_for_reconnect|nbd_queue_rq' /proc/[0-9]*/stack 2>/dev/null
@@ -28,6 +28,13 @@ guest() {
 		cat "$stack" "${stack%stack}comm"
 	done
 	[ -z "$sleepers" ] || fail "a task sleeps in nbd_queue_rq"
+
+	# The kernel's own word: who reads waits, and nobody else. It looks in the order of their age.
+	echo -1 >/proc/sys/kernel/hung_task_warnings
+	echo 2 >/proc/sys/kernel/hung_task_timeout_secs
+	until [ "$(dmesg | grep -c 'task dd:.* blocked for more than')" -ge 2 ]; do usleep 50000; done
+	! dmesg | grep 'blocked for more than' | grep -v 'task dd:' || fail "the outage hangs another task"
+	echo 0 >/proc/sys/kernel/hung_task_timeout_secs
 	faults_reconnect
 	wait "$reader"
 	cmp /tmp/data /tmp/found

@@ -46,4 +46,9 @@ guest() {
 	until [ "$(faults status)" = dead ]; do usleep 10000; done
 	faults_reconnect
 	wait "$reader"
+
+	# More connections than the machine has processors, and the block layer hardware queues.
+	faults detach
+	faults attach 0 3600 0 20
+	[ "$(faults status)" = live ] || fail "20 connections: no state"
 }

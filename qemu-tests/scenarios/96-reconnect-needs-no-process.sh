@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2034,SC2154
-DESCRIPTION="the driver finds a restarted server again by itself, and refuses one of another size"
+DESCRIPTION="the driver finds a restarted server again by itself, refuses one of another size, and says goodbye"
 ROOT=ram SWAP=64M TIMEOUT=60
 KERNELS="6.12 6.1"
 
@@ -20,6 +20,9 @@ host() {
 	truncate -s 64M "$dir/swap.img"
 	server_start
 	tell right
+	wait_text "$dir/server.log" 'export "swap": disconnected' "$(seconds_left)" ||
+		judge_wait "the server was not told of the disconnection"
+	tell known
 }
 
 # No process of user space has to do with the device from here on.
@@ -40,4 +43,13 @@ guest() {
 	wait_event right
 	dd if=/dev/nbd0 of=/tmp/found bs=4k count=16 iflag=direct
 	cmp /tmp/data /tmp/found
+
+	# What the driver says at the end is lost at first, and is to be sent again.
+	rm /run/faults
+	faults serve &
+	until [ -S /run/faults ]; do usleep 10000; done
+	loss 100
+	faults detach
+	loss 0
+	wait_event known
 }
