@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="a write that a dead connection still had does not come back after newer ones"
 ROOT=ram SWAP=0 TIMEOUT=60
-KERNELS="6.12 6.1"
+KERNELS="6.12 6.1 l1"
 
 # The page at 1 MiB is written twice, first on a connection whose server does not read. What fills
 # the server's buffer before is read from it even after a reset, so the page comes behind it.

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="a request that a server in shutdown refuses is done by the next one"
 ROOT=ram SWAP=0 TIMEOUT=60
-KERNELS="6.12 6.1"
+KERNELS="6.12 6.1 l1"
 KERNEL_ALLOW='I/O error, dev nbd0' # the read says it
 
 guest() {

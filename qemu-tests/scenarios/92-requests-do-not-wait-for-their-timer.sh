@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="requests of a lost connection are sent again when the next one stands, not after 30 s, nor after others"
 ROOT=ram SWAP=0 TIMEOUT=60
-KERNELS="6.12 6.1"
+KERNELS="6.12 6.1 l1"
 
 uptime_ms() {
 	read -r uptime _ </proc/uptime

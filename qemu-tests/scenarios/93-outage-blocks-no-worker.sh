@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="while there is no connection no task sleeps in nbd's dispatch, and the limit still ends it"
 ROOT=ram SWAP=0 TIMEOUT=60
-KERNELS="6.12 6.1"
+KERNELS="6.12 6.1 l1"
 KERNEL_ALLOW='I/O error,? (on )?dev nbd0|task dd:|Call Trace'
 
 sleeps_in_dispatch() {

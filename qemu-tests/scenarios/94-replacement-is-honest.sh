@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="a new connection is taken, or refused with an error; one by one they replace each other"
 ROOT=ram SWAP=0 TIMEOUT=60
-KERNELS="6.12 6.1"
+KERNELS="6.12 6.1 l1"
 
 expect_refusal() { # TEXT COMMAND...
 	text=$1

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="a reply that stops in the middle ends the connection after the timeout of the device"
 ROOT=ram SWAP=0 TIMEOUT=30
-KERNELS="6.12 6.1"
+KERNELS="6.12 6.1 l1"
 
 guest() {
 	faults_attach 2 3600

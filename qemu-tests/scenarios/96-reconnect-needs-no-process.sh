@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="the driver finds a restarted server again by itself, refuses one of another size, and says goodbye"
 ROOT=ram SWAP=64M TIMEOUT=60
-KERNELS="6.12 6.1"
+KERNELS="6.12 6.1 l1"
 
 host() {
 	wait_event attached

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 DESCRIPTION="a request that was sent in part is finished, or its connection dropped; nothing sleeps for it"
 ROOT=ram SWAP=0 TIMEOUT=60
-KERNELS="6.12 6.1"
+KERNELS="6.12 6.1 l1"
 
 # Requests are larger than the send buffer, and the server takes the header of the first.
 write_to_the_deaf() { # COUNT

@@ -4,7 +4,7 @@
 DESCRIPTION="with 64 pages free and no worker to spare, the driver still tells that a link is dead"
 ROOT=ram SWAP=64M MEM=128M TIMEOUT=60
 APPEND=rootfstype=ramfs # the programs themselves are not swapped out
-KERNELS="6.12 6.1"
+KERNELS="6.12 6.1 l1"
 KERNEL_ALLOW='page allocation failure|Call Trace' # of what may not use the reserve
 
 host() {
