@@ -99,13 +99,13 @@ $(B)/media/ipxe.iso: $(B)/media/start.ipxe media/ipxe-iso.sh
 	$(call say,ISO,$@)
 	$(Q)media/ipxe-iso.sh $(IPXE_FOLDER) $(B)/media/start.ipxe $@
 
-PXE_MODES   := bios uefi proxy proxy-uefi http
+PXE_MODES   := bios pxelinux uefi proxy proxy-pxelinux proxy-uefi http
 
 .PHONY: pxe check-pxe
 pxe: media ## what PXE and UEFI machines load, build/media/pxe: loaders, a script for each machine, kernels
 	$(Q)media/pxe-loaders.sh $(IPXE_FOLDER) $(B)/media/pxe
 
-check-pxe: pxe server $$(TEST_ROOT) ## a machine boots from build/media/pxe by BIOS, UEFI, beside another DHCP server, by HTTP: minutes
+check-pxe: pxe server $$(TEST_ROOT) ## a machine boots from build/media/pxe by BIOS, pxelinux, UEFI, beside another DHCP server, by HTTP: minutes
 	$(Q)set -e; $(foreach mode,$(PXE_MODES),media/pxe-boot-test.sh $(mode);)
 
 check-media: check-pxe

@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: pxe-boot-test.sh bios|uefi|proxy|proxy-uefi|http
+# Usage: pxe-boot-test.sh bios|pxelinux|uefi|proxy|proxy-pxelinux|proxy-uefi|http
 #
 # A machine with nothing but a network card boots from what "make pxe" made, by the dnsmasq that
 # swapsafe-pxe configures: the real DHCP, TFTP and HTTP on a network of their own, no root needed. UEFI
 # is OVMF's own PXE and HTTP; "proxy" has a second dnsmasq as the DHCP server that was there before.
 # The machine has a script of its own, whose line another machine must not get. iPXE
 # and both scripts must have been sent. Prints the seconds from power on to the root's init.
+# MEDIA_ROOT=debian12: to a login of that root.
 set -euo pipefail
 
-modes='bios|uefi|proxy|proxy-uefi|http'
+modes='bios|pxelinux|uefi|proxy|proxy-pxelinux|proxy-uefi|http'
 mode=${1-}
 [[ $mode =~ ^($modes)$ ]] || { echo "usage: $0 $modes" >&2 && exit 1; }
 if [ "${2-}" != inside ]; then
@@ -21,6 +22,9 @@ B=${B:-build}
 ovmf=/usr/share/OVMF
 dir=$B/results/pxe-$mode
 limit_s=600
+root=${MEDIA_ROOT:-test}
+arrived='init: a guest runs here'
+[ "$root" = test ] || arrived='root@[a-z]*:~# ' # a distribution's own init, with a login on the console
 mac=52:54:00:12:34:56
 mkdir -p "$dir"
 rm -rf "${dir:?}"/*
@@ -55,6 +59,7 @@ options=(--range "10.9.0.10,10.9.0.20")
 card=virtio-net-pci,netdev=net0,mac=$mac,romfile=
 boot=()
 loader=ipxe.efi
+loaded=()
 transport=tftp
 dhcp=dnsmasq
 
@@ -62,6 +67,14 @@ dhcp=dnsmasq
 by_plain_rom() {
 	loader=undionly.kpxe dhcp=plain-rom card=${card%,romfile=}
 	boot+=(-boot n)
+}
+
+# iPXE in the ROM does as any ROM does when it gets another loader; that never asks for our scripts.
+by_pxelinux() {
+	card=${card%,romfile=}
+	boot+=(-boot n)
+	options+=(--pxelinux all)
+	loaded=(pxelinux.0 ldlinux.c32 "pxelinux.cfg/01-${mac//:/-}")
 }
 
 by_ovmf() {
@@ -82,6 +95,8 @@ by_http() {
 
 case $mode in
 bios) by_plain_rom ;;
+pxelinux) by_pxelinux ;;
+proxy-pxelinux) by_proxy && by_pxelinux ;;
 uefi) by_ovmf && boot+=(-boot n) ;;
 proxy) by_plain_rom && by_proxy ;;
 proxy-uefi) by_ovmf && by_proxy && boot+=(-boot n) ;;
@@ -101,7 +116,7 @@ printf '%s\n' port=0 interface=tap0 bind-interfaces dhcp-range=10.9.0.30,10.9.0.
 [ "${mode%%-*}" != proxy ] || run_dnsmasq other
 run_dnsmasq "$dhcp"
 
-cp --sparse=always "$B/roots/test.ext4" "$dir/root.img"
+cp --sparse=always "$B/roots/$root.ext4" "$dir/root.img"
 printf '[generic]\nlistenaddr = 10.9.0.1\n[root]\nexportname = %s\n' "$(realpath "$dir/root.img")" >"$dir/server.conf"
 "$B/nbd-server" -n -C "$dir/server.conf" 2>"$dir/server.log" &
 
@@ -117,11 +132,12 @@ if [ "$dhcp" = plain-rom ]; then
 	wait "$dnsmasq" || :
 	run_dnsmasq dnsmasq
 fi
-wait_text 'init: a guest runs here' "$dir/console.log"
+wait_text "$arrived" "$dir/console.log"
 time_s=$SECONDS
 grep -q 'Command line: .* of_its_own' "$dir/console.log" || die "the machine did not get its own script"
 # The kernel and the initramfs are proven by what runs; dnsmasq may miss the end of the last file.
-for file in "$loader" swapsafe.ipxe "machine-${mac//:/-}.ipxe"; do
+[ ${#loaded[@]} -gt 0 ] || loaded=("$loader" swapsafe.ipxe "machine-${mac//:/-}.ipxe")
+for file in "${loaded[@]}"; do
 	if [ "$transport" = http ]; then
 		grep -q "GET /$file HTTP.* 200" "$dir/http.log" || die "$file did not come by HTTP"
 	else

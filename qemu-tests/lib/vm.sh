@@ -124,7 +124,7 @@ vm_floppy() { # BOOT-LINE
 vm_boot_medium() {
 	local ovmf=/usr/share/OVMF file=$build/media/ipxe.iso
 	case $BOOT in
-	pxe) media=(-boot n) && return ;;
+	pxe | pxelinux) media=(-boot n) && return ;;
 	ipxe-floppy) media=(-drive "if=floppy,format=raw,snapshot=on,file=$build/media/ipxe-floppy.img" -boot a) ;;
 	ipxe-cd*) media=(-drive "if=ide,media=cdrom,format=raw,readonly=on,file=$file" -boot d) ;;
 	ipxe-usb*)
@@ -149,6 +149,11 @@ vm_pxe_tree() { # BOOT-LINE
 		initramfs/media/pxe-tree.sh "$dir/pxe" "$(vm_kernel)" "$(vm_initrd)" "$1"
 		bootfile=boot.ipxe
 	fi
+	[ "$BOOT" != pxe ] || return 0
+	media/pxe-loaders.sh /usr/lib/ipxe "$dir/pxe"
+	[ "$BOOT" = pxelinux ] || return 0
+	media/swapsafe-pxe --config --tree "$dir/pxe" --interface lo --range 10.0.2.15,10.0.2.20 --pxelinux all >/dev/null
+	bootfile=pxelinux.0
 }
 
 # What the machine needs to have as much for its processes as with a release kernel: the debug flavour's
@@ -176,9 +181,8 @@ vm_command() { # BOOT-LINE CONSOLE-CHARDEV
 	if [ "$BOOT" = floppy ]; then
 		vm_floppy "$1"
 		card+=,romfile=
-	elif [[ $BOOT = @(pxe|ipxe-*) ]]; then
+	elif [[ $BOOT = @(pxe|pxelinux|ipxe-*) ]]; then
 		vm_pxe_tree "$1"
-		[ "$BOOT" = pxe ] || media/pxe-loaders.sh /usr/lib/ipxe "$dir/pxe"
 		net+=,tftp=$dir/pxe,bootfile=$bootfile
 		vm_boot_medium
 	else
