@@ -40,7 +40,7 @@ $(B)/roots/test-l1.cpio.gz: $(TEST_ROOT) $(B)/initramfs/modules-l1.cpio.gz
 	$(call say,CAT,$@)
 	$(Q)cat $(B)/roots/test.cpio.gz $(B)/initramfs/modules-l1.cpio.gz >$@
 
-INTEROP_TESTS += qemu-tests/hog-test.sh qemu-tests/run-test.sh
+INTEROP_TESTS += qemu-tests/hog-test.sh qemu-tests/run-test.sh qemu-tests/least-memory-test.sh
 qemu-tests/hog-test.sh: $(B)/qemu-tests/hog
 
 # What the scenarios whose names start with $(1) say in their KERNELS and ROOT lines.
@@ -74,6 +74,14 @@ check-media: $$(call scenario_needs,71 72 73 74 75 76 77 78 79) $(B)/media/flopp
 	$(Q)for nic in e1000e i82559c vmxnet3 tulip; do \
 		echo "$$nic:"; NIC=$$nic KERNEL=floppy288 qemu-tests/run 76 || exit; done
 	$(Q)KERNEL=debian qemu-tests/run 77 78 79
+
+.PHONY: least-memory
+least-memory: $$(call scenario_needs,11 70 71) ## how little memory a machine needs, build/report/memory.md: an hour [ONLY=floppy]
+	$(Q)ONLY='$(ONLY)' qemu-tests/least-memory
+
+.PHONY: time-media
+time-media: $$(call scenario_needs,71 77 78 79) pxe ## power on to the root's init for each boot medium, build/report/boot-media.md: an hour [RUNS=3] [ONLY=pxe]
+	$(Q)RUNS='$(or $(RUNS),3)' ONLY='$(ONLY)' qemu-tests/time-media
 
 debug: $$(call scenario_needs,$$(T)) ## one scenario on this terminal, with a shell in the guest: T=31
 	$(Q)qemu-tests/run --debug $(T)
