@@ -18,9 +18,9 @@ expect 1 BOOTS=
 cat >"$work/machine" <<-'END'
 	round=${name#restarts-r} round=${round%@*}
 	echo 12345 >proxy.out
-	echo "first-request 9.000" >>proxy.out
+	printf 'first-request root 8.000\nfirst-request swap 9.000\n' >>proxy.out
 	for i in $(seq "$(cat "${B%/build/*}/restarts")"); do
-		printf 'gone\nfirst-request 0.%s00\n' "$round" >>proxy.out
+		printf 'gone swap\nfirst-request swap 0.%s00\ngone root\nfirst-request root 7.000\n' "$round" >>proxy.out
 	done
 END
 echo 10 >"$work/restarts"
@@ -45,7 +45,7 @@ expect_text "$table" '^restarts-r5@6.12: error: kernel: I/O error'
 expect_text "$table" ' 4 of 5 machines '
 
 # Too slow is not what is claimed.
-sed -i 's/ 0\.%s00/ %s.500/' "$work/machine"
+sed -i 's/swap 0\.%s00/swap %s.500/' "$work/machine"
 : >"$work/answers"
 expect 1 BOOTS=6 KERNEL=6.1
 expect_text "$table" '^median 3\.500 s, .* worst 6\.500 s$'
