@@ -72,7 +72,8 @@ struct keeper {
 	struct supervision *s;
 	struct link links[CONNECTIONS_MAX];
 	struct complaint complaints[ADDRESSES_MAX];
-	uint64_t lost_ms; /* when a link was lost last */
+	uint64_t lost_ms;      /* when a link was lost last */
+	bool is_told_of_death; /* by the driver, and not yet of the next link */
 };
 
 static uint64_t now_ms(void)
@@ -402,14 +403,17 @@ static void lose_link(struct keeper *k, struct link *link)
 /*
  * The driver has made a link again. Either the loop knows that it was lost, and
  * will find that it stands; or it was so quick that nobody has asked meanwhile; or
- * this is late news of what was found already, since it takes longer to lose a link
- * twice.
+ * this is late news of what was found already: no death was told of since, or it
+ * came sooner than a link can be lost twice.
  */
 static void note_link_up(struct keeper *k)
 {
 	struct link *link = &k->links[0];
 	uint64_t now = now_ms();
 
+	if (!k->is_told_of_death)
+		return;
+	k->is_told_of_death = false;
 	for (uint32_t i = 0; i < k->s->link_count; i++) {
 		if (!k->links[i].is_given || now - k->links[i].since_ms < RETRY_MIN_MS)
 			return;
@@ -428,6 +432,7 @@ static void hear(struct keeper *k)
 	uint64_t soon = now_ms() + LINK_DEAD_DELAY_MS;
 	unsigned int heard = attach_heard(&k->s->events, k->s->job.device_index);
 
+	k->is_told_of_death |= (heard & HEARD_LINK_DEAD) != 0;
 	if (heard & HEARD_LINK_UP && k->s->by_driver)
 		note_link_up(k);
 	if (!heard)
