@@ -82,8 +82,13 @@ static int parse_root(struct reading *r, const char *name, const char *value)
 		return root_form_uri(r, name, value);
 	if (strncmp(value, "nbd:", strlen("nbd:")) == 0)
 		return root_form_dracut(r, name, value);
-	if (strcmp(value, "dhcp") == 0 || strcmp(value, "dhcp6") == 0)
+	if (strcmp(value, "dhcp") == 0)
 		return root_form_dhcp(r, name, value, ROOT_BY_DHCP);
+	if (strcmp(value, "dhcp6") == 0)
+		return cmdline_refuse(r,
+				      "%s=dhcp6: only DHCP for IPv4 is asked for a root; write "
+				      "root=nbd://[ADDRESS]/EXPORT, and a router gives the address",
+				      name);
 	if (strncmp(value, "/dev/nb", strlen("/dev/nb")) == 0)
 		return root_form_device(r, name, value);
 	if (strncmp(value, "overlay:nbd=", strlen("overlay:nbd=")) == 0)
@@ -97,7 +102,7 @@ static int parse_root(struct reading *r, const char *name, const char *value)
 
 static int parse_netroot(struct reading *r, const char *name, const char *value)
 {
-	if (strncmp(value, "nbd:", strlen("nbd:")) == 0 || strcmp(value, "dhcp") == 0)
+	if (strncmp(value, "nbd:", strlen("nbd:")) == 0 || strncmp(value, "dhcp", 4) == 0)
 		return parse_root(r, name, value);
 	return cmdline_refuse(r, "%s=%.80s: is not NBD; write " CANONICAL, name, value);
 }

@@ -181,6 +181,14 @@ static int parse_device_first(const char *value, struct ip_config *ret, char *wh
 	return err;
 }
 
+/* dracut's forms of IPv6 that no kernel has: DHCPv6, and addresses in brackets. */
+static bool is_ipv6(const char *value)
+{
+	const char *colon = strrchr(value, ':'), *last = colon ? colon + 1 : value;
+
+	return strchr(value, '[') || strcmp(last, "dhcp6") == 0 || strcmp(last, "either6") == 0;
+}
+
 int ip_parse(const char *value, struct ip_config *ret, char *why, size_t why_size)
 {
 	struct ip_config ip = {.method = IP_UNSET};
@@ -190,6 +198,12 @@ int ip_parse(const char *value, struct ip_config *ret, char *why, size_t why_siz
 
 	if (parse_text(value, text, sizeof(text)) < 0) {
 		snprintf(why, why_size, "longer than %zu characters", sizeof(text) - 1);
+		return -EINVAL;
+	}
+	if (is_ipv6(value)) {
+		snprintf(why, why_size,
+			 "an IPv6 address comes from a router's announcement alone; leave ip= out, "
+			 "or write ip=auto6");
 		return -EINVAL;
 	}
 	if (parse_method(value, &ip.method) == 0) {

@@ -153,6 +153,9 @@ guest() {
 	boots 'root=nbd://127.0.0.1/root bond=bond0:eth0 vlan=bond0.9:bond0 ip=10.9.2.2:::24::bond0.9:none' has_vlan bond0.9 9 bond0 10.9.2.2/24
 
 	# refused
+	refuses 'root=dhcp6 nbdswap=nbd://[fec0::2]/swap' 'root=dhcp6: only DHCP for IPv4'
+	refuses 'root=nbd://[fec0::2]/root ip=eth0:dhcp6' 'write ip=auto6'
+	refuses 'root=nbd://[fec0::2]/root ip=[fec0::15]::[fec0::2]:64::eth0:none' 'write ip=auto6'
 	refuses 'root=nbd:127.0.0.1' 'wants nbd:SERVER:EXPORT'
 	refuses 'root=nbd://127.0.0.1/root nbdswp=nbd://127.0.0.1/swap' 'nbdswp: unknown'
 	refuses 'root=nbd://127.0.0.1/root vlan=left:eth0' 'must end in the number of the VLAN'
