@@ -143,24 +143,48 @@ expect_clean_root() {
 		{ echo "root.img: was not unmounted" && return 1; }
 }
 
-# Boots another machine with its own folder second/, whose connections to 10.0.2.100 come to the
-# server from ADDRESS of loopback. Leaves second_pid.
-# shellcheck disable=SC2034 # vm_command reads BOOTLINE, scenarios second_pid
-second_machine() { # ADDRESS BOOTLINE
-	local dir=$dir/second BOOTLINE=$2 vm=()
-	local forward="guestfwd=tcp:10.0.2.100:10809-cmd:socat - TCP:127.0.0.1:$port,,bind=$1"
+# Boots another machine beside the first: NUMBER is its folder in $dir and counts its MAC address on. Its
+# connections to 10.0.2.100 come to the server from 127.0.0.(1 + NUMBER). Leaves machine_pid[NUMBER].
+# shellcheck disable=SC2034 # vm_command reads BOOTLINE
+another_machine() { # NUMBER BOOTLINE [BOOT-WORD...]
+	local dir=$dir/$1 BOOTLINE=$2 vm=() mac
+	local forward="guestfwd=tcp:10.0.2.100:10809-cmd:socat - TCP:127.0.0.1:$port,,bind=127.0.0.$(($1 + 1))"
+	printf -v mac :12:34:%02x $((0x56 + $1))
 	mkdir "$dir"
 	mkfifo "$dir/events.in" "$dir/events.out"
-	touch "$dir/console.log"
-	vm_command "$(vm_boot_line)" "file,id=console,path=$dir/console.log"
+	touch "$dir"/{console.log,events.log,verdict}
+	vm_command "$(vm_boot_line "${@:3}")" "file,id=console,path=$dir/console.log"
 	vm=("${vm[@]/#user,id=net0/user,id=net0,$forward}")
-	"${vm[@]/:12:34:56/:12:34:57}" >"$dir/qemu.log" 2>&1 &
-	second_pid=$!
+	"${vm[@]/:12:34:56/$mac}" >"$dir/qemu.log" 2>&1 &
+	machine_pid[$1]=$!
 }
 
-expect_second_console() { # EXTENDED-REGEX
-	wait_text "$dir/second/console.log" "$1" "$(seconds_left)" ||
-		host_failed "console of the second machine does not show: $1"
+end_machine() { # NUMBER
+	kill "${machine_pid[$1]}"
+}
+
+# Waits for text on the console of another machine, or for what its guest half says.
+expect_console_of() { # NUMBER EXTENDED-REGEX
+	wait_text "$dir/$1/console.log" "$2" "$(seconds_left)" ||
+		host_failed "console of machine $1 does not show: $2"
+}
+
+wait_event_of() { # NUMBER WORD
+	wait_text "$dir/$1/events.log" "^$2\$" "$(seconds_left)" || host_failed "machine $1 did not say $2"
+}
+
+result_of() { # NUMBER
+	local dir=$dir/$1
+	vm_result
+}
+
+# Waits until another machine has ended, and wants of it what the first has to show.
+expect_ok_of() { # NUMBER
+	local result
+	timeout "$(seconds_left)" tail -s 0.2 --pid="${machine_pid[$1]}" -f /dev/null ||
+		host_failed "machine $1 does not end"
+	result=$(result_of "$1")
+	[ "$result" = ok ] || host_failed "machine $1: $result"
 }
 
 # A server_config() for exports of each machine: a layer on root.img, and a swap of SWAP bytes.

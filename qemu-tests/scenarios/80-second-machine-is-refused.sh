@@ -5,9 +5,9 @@ MEM=128M SWAP=512M TIMEOUT=180
 
 host() {
 	wait_event swapping
-	second_machine 127.0.0.2 'root=nbd://10.0.2.100/root rw nbdswap=nbd://10.0.2.100/swap'
-	expect_second_console 'export "swap": refused .*in use by 127\.0\.0\.1 since 20'
-	kill "$second_pid"
+	another_machine 1 'root=nbd://10.0.2.100/root rw nbdswap=nbd://10.0.2.100/swap'
+	expect_console_of 1 'export "swap": refused .*in use by 127\.0\.0\.1 since 20'
+	end_machine 1
 	tell refused
 }
 
