@@ -100,15 +100,19 @@ static void say_old_answer(bool no_zeroes)
 		say(zeroes, sizeof(zeroes));
 }
 
-static void open_pair(void)
+/* A client that waits for what comes, and one that the test has meet silence. */
+static const struct timeval limit = {.tv_sec = 60}, limit_of_silence = {.tv_usec = 200 * 1000};
+
+static void open_pair(const struct timeval *limit_of_client)
 {
-	static const struct timeval limit = {.tv_usec = 200 * 1000};
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	client_fd = fds[0];
 	server_fd = fds[1];
-	assert_int_equal(setsockopt(client_fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+	assert_int_equal(setsockopt(client_fd, SOL_SOCKET, SO_RCVTIMEO, limit_of_client,
+				    sizeof(*limit_of_client)),
+			 0);
 	memset(&found, 0x5a, sizeof(found));
 }
 
@@ -127,7 +131,7 @@ static int negotiate(const char *name, bool no_opt_go, bool closes)
 {
 	int err;
 
-	open_pair();
+	open_pair(&limit_of_silence);
 	assert_int_equal(wire_write_full(server_fd, script.bytes, script.length), 0);
 	if (closes)
 		shutdown(server_fd, SHUT_WR);
@@ -229,7 +233,7 @@ static void bytes_may_come_one_by_one(void **state)
 	int err;
 
 	say_whole_go();
-	open_pair();
+	open_pair(&limit);
 	assert_int_equal(pthread_create(&server, NULL, drip, NULL), 0);
 	err = negotiate_export(client_fd, "swap", false, &found, &why);
 	pthread_join(server, NULL);
@@ -251,7 +255,7 @@ static void nothing_is_read_past_the_end(void **state)
 			say_whole_go();
 		}
 		say("K", 1);
-		open_pair();
+		open_pair(&limit);
 		assert_int_equal(wire_write_full(server_fd, script.bytes, script.length), 0);
 		assert_int_equal(negotiate_export(client_fd, "x", no_opt_go, &found, &why), 0);
 		assert_int_equal(read(client_fd, &next, 1), 1);
