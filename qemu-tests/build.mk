@@ -83,6 +83,11 @@ least-memory: $$(call scenario_needs,11 70 71) ## how little memory a machine ne
 time-media: $$(call scenario_needs,71 77 78 79) pxe ## power on to the root's init for each boot medium, build/report/boot-media.md: an hour [RUNS=3] [ONLY=pxe]
 	$(Q)RUNS='$(or $(RUNS),3)' ONLY='$(ONLY)' qemu-tests/time-media
 
+.PHONY: check-media-debian
+check-media-debian: $$(call scenario_needs,77 78 79) $(B)/roots/debian12.ext4 pxe ## Debian 12 with systemd boots from each medium that carries its kernel
+	$(Q)MEDIA_ROOT=debian12 KERNEL=debian qemu-tests/run 77 78 79
+	$(Q)set -e; $(foreach mode,$(PXE_MODES),MEDIA_ROOT=debian12 media/pxe-boot-test.sh $(mode);)
+
 debug: $$(call scenario_needs,$$(T)) ## one scenario on this terminal, with a shell in the guest: T=31
 	$(Q)qemu-tests/run --debug $(T)
 
