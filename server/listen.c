@@ -111,6 +111,15 @@ static bool is_lack_of_resources(int error)
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+void listen_accept_status(struct server *server, bool wanted)
+{
+	for (unsigned int i = 0; i < server->listener_count; i++) {
+		if (server->listeners[i].is_status)
+			loop_change(server->loop, &server->listeners[i].watch,
+				    wanted ? LOOP_READ : 0);
+	}
+}
+
 static void on_ready(struct watch *watch, unsigned int events)
 {
 	struct listener *listener = (struct listener *)watch;
@@ -120,9 +129,14 @@ static void on_ready(struct watch *watch, unsigned int events)
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		struct sockaddr_storage address;
 		socklen_t length = sizeof(address);
-		int fd = accept4(watch->fd, (struct sockaddr *)&address, &length,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
 
+		if (listener->is_status && !status_has_room(server)) {
+			listen_accept_status(server, false);
+			return;
+		}
+		fd = accept4(watch->fd, (struct sockaddr *)&address, &length,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0 && is_lack_of_resources(errno))
 			pause_accept(server, errno);
 		if (fd < 0)

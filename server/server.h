@@ -272,6 +272,9 @@ void listen_stop(struct server *server);
 /* Accepts again after a pause for lack of descriptors. */
 void listen_resume(struct server *server);
 
+/* Whether those who ask for --status are accepted; the others are in any case. */
+void listen_accept_status(struct server *server, bool wanted);
+
 /* daemon.c */
 
 /* Becomes a background process whose parent exits with 0 at daemon_ready(). Dies on error. */

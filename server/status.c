@@ -2,7 +2,8 @@
 /*
  * The server's side of --status: whoever connects gets one JSON object and the end of the
  * stream. What the loop knows is put together on its thread; a storage thread adds the
- * files of machines, whose directories may be slow. A reader that takes nothing is closed.
+ * files of machines, whose directories may be slow. A reader that takes nothing is closed;
+ * who comes while there are many waits to be accepted.
  */
 #include "server/status.h"
 
@@ -213,6 +214,14 @@ static void free_query(struct status_query *query)
 	free(query);
 }
 
+static void free_and_accept(struct status_query *query)
+{
+	struct server *server = query->server;
+
+	free_query(query);
+	listen_accept_status(server, true);
+}
+
 /* Ends the stream; the memory stays until the batch of the loop has ended, as watches must. */
 static void end_query(struct status_query *query)
 {
@@ -253,7 +262,7 @@ static void machines_listed(struct storage_job *job)
 	query->watch.ready = send_text;
 	query->deadline_ms = server_now_ms() + QUERY_TIMEOUT_MS;
 	if (!query->text_bytes || loop_watch(server->loop, &query->watch) < 0) {
-		free_query(query);
+		free_and_accept(query);
 		return;
 	}
 	if (!server->status_ms || server->status_ms > query->deadline_ms)
@@ -273,19 +282,18 @@ static int describe(struct status_query *query)
 	return 0;
 }
 
-static unsigned int query_count(const struct server *server)
+bool status_has_room(const struct server *server)
 {
 	unsigned int count = 0;
 
 	for (const struct status_query *each = server->status_queries; each; each = each->next)
 		count++;
-	return count;
+	return count < QUERIES_MAX;
 }
 
 void status_answer(struct server *server, int fd)
 {
-	struct status_query *query = query_count(server) < QUERIES_MAX ? calloc(1, sizeof(*query))
-								       : NULL;
+	struct status_query *query = calloc(1, sizeof(*query));
 
 	if (!query) {
 		close(fd);
@@ -296,7 +304,7 @@ void status_answer(struct server *server, int fd)
 	query->next = server->status_queries;
 	server->status_queries = query;
 	if (describe(query) < 0) {
-		free_query(query);
+		free_and_accept(query);
 		return;
 	}
 	query->running = true;
@@ -320,7 +328,7 @@ void status_check(struct server *server, unsigned long long now_ms)
 		if (query->watch.fd >= 0 && query->deadline_ms <= now_ms)
 			loop_forget(server->loop, &query->watch);
 		if (query->deadline_ms <= now_ms)
-			free_query(query);
+			free_and_accept(query);
 		else if (!server->status_ms || query->deadline_ms < server->status_ms)
 			server->status_ms = query->deadline_ms;
 	}

@@ -15,6 +15,9 @@ struct server;
 
 /* status.c */
 
+/* Whether one more may be answered; when it may later, listen_accept_status() is called. */
+bool status_has_room(const struct server *server);
+
 /* Answers whoever has connected on fd, which it takes over, and closes it then. */
 void status_answer(struct server *server, int fd);
 
